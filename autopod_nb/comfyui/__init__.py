@@ -1,0 +1,1 @@
+"""ComfyUI's side: workflow templates, HTTP, socket messages, results."""

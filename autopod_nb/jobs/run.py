@@ -1,0 +1,191 @@
+"""The steps of a job on a pod: bring the inputs, post the workflow, bring the results."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import threading
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from autopod_nb.clock import Deadline
+from autopod_nb.comfyui import outputs
+from autopod_nb.comfyui.client import ComfyClient, Whereabouts
+from autopod_nb.comfyui.monitor import Monitor
+from autopod_nb.comfyui.workflow import WorkflowTemplate, fill
+from autopod_nb.errors import AnswerLost, ComfyError, PodError, SshError, TransferError
+from autopod_nb.models.event import PromptOutcome, PromptResult
+from autopod_nb.models.job import JobSpec, RemoteFile, ResultFile, Verified
+from autopod_nb.models.pod import PodAddress
+from autopod_nb.ssh.transfer import PodFiles, local_sha256
+
+_SUBFOLDER = "autopod"  # of ComfyUI's input folder
+_HISTORY_TRIES = 5
+_HISTORY_PAUSE_S = 0.1  # a history entry may come some milliseconds after the event; seen up to 19
+
+
+class ResultLost(PodError):
+    """The result will never be there."""
+
+
+def upload_inputs(
+    files: PodFiles, spec: JobSpec, address: PodAddress, *, deadline: Deadline, stop: threading.Event
+) -> tuple[tuple[str, str], ...]:
+    """Bring the inputs into ComfyUI's input folder; what is there already is not sent.
+
+    Returns:
+        (input, what ComfyUI calls the file) for each.
+
+    Raises:
+        TransferError: a file cannot be read or does not arrive whole.
+        SshError: the line is lost.
+    """
+    folder = posixpath.join(address.comfyui_dir, "input", _SUBFOLDER)
+    names = []
+    for name, path in spec.inputs.items():
+        remote = files.upload(path, folder, deadline=deadline, stop=stop)
+        names.append((name, f"{_SUBFOLDER}/{posixpath.basename(remote)}"))
+    return tuple(names)
+
+
+def submit(
+    client: ComfyClient,
+    monitor: Monitor,
+    template: WorkflowTemplate,
+    spec: JobSpec,
+    *,
+    names: Sequence[tuple[str, str]],
+    prompt_id: str,
+) -> tuple[str, ...]:
+    """Fill the template and post it under *prompt_id*, which the monitor follows from before that.
+
+    When the answer is lost it counts as posted: the monitor finds it on the server, or finds that it is not there,
+    and it is never posted twice.
+
+    Returns:
+        What ComfyUI will leave out although it took the workflow.
+
+    Raises:
+        ComfyError: it was refused, or could not be sent; nothing runs.
+    """
+    workflow = fill(template, inputs=dict(names), params=spec.params)
+    client_id = monitor.client_id or str(uuid.uuid4())  # without a socket the monitor polls
+    monitor.watch(prompt_id, client_id)
+    try:
+        taken = client.submit(workflow, prompt_id=prompt_id, client_id=client_id, extra_data={"preview_method": "auto"})
+    except AnswerLost:
+        monitor.posted(prompt_id)
+        return ()
+    except PodError:
+        monitor.unwatch(prompt_id)
+        raise
+    monitor.posted(prompt_id)
+    return tuple(taken.node_errors.values())
+
+
+def fetch(
+    client: ComfyClient,
+    files: PodFiles,
+    template: WorkflowTemplate,
+    spec: JobSpec,
+    address: PodAddress,
+    *,
+    prompt_id: str,
+    result: PromptResult | None,
+    made: Sequence[RemoteFile] = (),
+    deadline: Deadline,
+) -> tuple[PromptResult, tuple[ResultFile, ...]]:
+    """Read how the prompt ended and bring what it made, each file verified and whole.
+
+    Args:
+        result: the history entry, if it was read already.
+        made: files that nodes told of while it ran; they count if the server has forgotten the prompt, as one does
+            that was stopped and started again.
+
+    Raises:
+        ResultLost: there is no such result and never will be; what else there was is here.
+        TransferError, ComfyError, SshError: not now; try again.
+    """
+    result = result or _history(client, prompt_id, made)
+    wanted, missing = _wanted(template, spec, result)
+    hashes = _hashes(files, [file for _, found in wanted for file in found], address, deadline)
+    results = []
+    for name, found in wanted:
+        for file, target in zip(found, outputs.targets(spec.outputs[name], found), strict=True):
+            expected = None if hashes is None else hashes.get(_path(file, address))
+            arrived = _arrived(file, target, name, expected)
+            try:
+                results.append(
+                    arrived
+                    or outputs.download(client, file, target, expected_sha256=expected, deadline=deadline, output=name)
+                )
+            except TransferError as error:
+                if hashes is None or expected is not None or not _refused(error):
+                    raise
+                missing.append(f"{file.filename!r} is not on the pod any more; run the job again.")
+    if missing and result.outcome is PromptOutcome.SUCCESS:  # only now, for what else there is was paid for
+        kept = f" Fetched: {', '.join(str(each.path) for each in results)}." if results else ""
+        raise ResultLost(" ".join(missing) + kept)
+    return result, tuple(results)
+
+
+def _arrived(file: RemoteFile, target: Path, output: str, expected: str | None) -> ResultFile | None:
+    """The file that lies there already, whole: an earlier try brought it before it was cut."""
+    with contextlib.suppress(TransferError, OSError):  # whatever lies there, it is not to be read
+        if expected is not None and target.is_file() and local_sha256(target) == expected:
+            size = target.stat().st_size
+            return ResultFile(
+                output=output, path=target, bytes=size, sha256=expected, verified=Verified.SHA256, source=file
+            )
+    return None
+
+
+def _refused(error: TransferError) -> bool:
+    """Whether ComfyUI answered that it has no such file, rather than not at all."""
+    return isinstance(error.__cause__, ComfyError) and not isinstance(error.__cause__, AnswerLost)
+
+
+def _history(client: ComfyClient, prompt_id: str, made: Sequence[RemoteFile]) -> PromptResult:
+    for _ in range(_HISTORY_TRIES):
+        result = client.history(prompt_id)
+        if result is not None:
+            return result
+        client.pause(_HISTORY_PAUSE_S)
+    if client.whereabouts(prompt_id) is Whereabouts.NOWHERE:
+        if made:
+            return PromptResult(prompt_id=prompt_id, outcome=PromptOutcome.SUCCESS, files=tuple(made))
+        raise ResultLost("ComfyUI does not know the prompt any more; run the job again.")
+    raise ComfyError("ComfyUI has not written the prompt's history yet.")
+
+
+def _wanted(
+    template: WorkflowTemplate, spec: JobSpec, result: PromptResult
+) -> tuple[list[tuple[str, list[RemoteFile]]], list[str]]:
+    """(output, its files) for every output of the job, and a sentence for each output that has nothing."""
+    wanted, missing = [], []
+    for name in spec.outputs:
+        node_id = template.resolve_output(name)
+        found = [file for file in result.files if file.node_id == node_id]
+        texts = [text for source, text in result.texts if source == node_id]
+        if not found and not texts and result.outcome is PromptOutcome.SUCCESS:
+            title = template.node_title(node_id)
+            missing.append(f"The workflow ran, but {title} (node {node_id}) made no file for output {name!r}.")
+        wanted.append((name, found))
+    return wanted, missing
+
+
+def _hashes(
+    files: PodFiles, remote: Sequence[RemoteFile], address: PodAddress, deadline: Deadline
+) -> dict[str, str] | None:
+    """Path → checksum taken on the pod, without files that are not there.
+
+    None where the pod cannot make them: then size and decoding have to do.
+    """
+    with contextlib.suppress(TransferError, SshError):
+        return files.sha256_of([_path(file, address) for file in remote], deadline)
+    return None
+
+
+def _path(file: RemoteFile, address: PodAddress) -> str:
+    return posixpath.join(address.comfyui_dir, file.folder, file.subfolder, file.filename)

@@ -1,0 +1,187 @@
+"""What each verb does: plain functions from parsed arguments to a value that shows itself.
+
+They know no notebook, so that a terminal can call them as well. Everything heavy is imported when a verb needs it.
+"""
+
+# ruff: noqa: PLC0415 - what is heavy is imported when a verb needs it
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from autopod_nb.clock import Deadline, SystemClock
+from autopod_nb.errors import JobFailed, UsageError
+from autopod_nb.magics.adoption import adopt
+from autopod_nb.magics.doctor import doctor
+from autopod_nb.magics.export import export, read_history
+from autopod_nb.magics.gui import gui
+from autopod_nb.magics.listing import jobs, pods, templates
+from autopod_nb.magics.logs import logs
+from autopod_nb.magics.parser import Parsed, find_verb
+from autopod_nb.magics.session import running_session
+from autopod_nb.magics.settings import config
+from autopod_nb.magics.starting import plan_text, run
+from autopod_nb.magics.text import Text
+from autopod_nb.magics.waiting import follow, is_settled
+from autopod_nb.models.job import JobState
+from autopod_nb.models.pod import PodState
+from autopod_nb.models.snapshot import Snapshot
+from autopod_nb.verbs import CELL, help_text
+from autopod_nb.widgets.status_json import status_json
+from autopod_nb.widgets.words import job_state
+
+if TYPE_CHECKING:
+    from autopod_nb.session.manager import Session
+
+
+_TAKEN_WITHIN_S = 2.0  # a guess: the session takes a command in some milliseconds
+_ENDING = (PodState.DRAINING, PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
+
+
+def run_verb(parsed: Parsed) -> object:
+    """Do what a line after ``%autopod`` says."""
+    return ACTIONS[parsed.verb.name](parsed.args)
+
+
+def connect(args: Namespace) -> object:
+    """Rent a pod. Returns the session, or the plan of a dry run."""
+    from autopod_nb.session.build import open_session
+    from autopod_nb.session.commands import PodRequest
+
+    session = open_session(args.provider)
+    request = PodRequest(
+        provider=args.provider,
+        gpu=args.gpu,
+        gpu_count=args.gpu_count,
+        session_limit_usd=args.max_cost,
+        idle_minutes=args.idle_minutes,
+    )
+    plan = session.plan(request)
+    if args.dry_run:
+        return plan_text(plan, ())
+    if plan.needs_yes and not args.yes:
+        price = f"{plan.offer.label} costs {plan.offer.price_per_hour_usd} USD an hour"
+        limit = session.settings.confirm_above_usd_per_hour
+        raise UsageError(f"{price}, more than {limit}: say --yes to rent it, or ask for a smaller one.")
+    session.connect(plan)
+    return session
+
+
+def status(args: Namespace) -> object:
+    """The session itself, or its state as JSON."""
+    from autopod_nb.session.build import current_session
+
+    session = current_session()
+    if args.json:
+        return Text(status_json(session.snapshot if session is not None else None))
+    return session if session is not None else Text("No session yet: `%autopod connect` rents a pod.")
+
+
+def wait(args: Namespace) -> Text | None:
+    """Wait for jobs, or for all jobs and for pods that boot or end. It tells what happens, so it returns nothing."""
+    session = running_session()
+    job_ids = [session.job(name).job_id for name in args.job]
+    before = [view.job_id for view in session.snapshot.jobs.values() if not view.over]
+    if is_settled(session.snapshot, job_ids):
+        raise_failures(session.snapshot, job_ids)
+        return Text("Nothing to wait for.")
+    snapshot = follow(session, job_ids, timeout_s=None if args.timeout is None else float(args.timeout))
+    raise_failures(snapshot, job_ids or before)
+    return None
+
+
+def raise_failures(snapshot: Snapshot, job_ids: Sequence[str]) -> None:
+    """Raise one error for those of these jobs that did not end well.
+
+    Raises:
+        JobFailed: at least one failed, was cancelled, or was not over when the session closed.
+    """
+    views = [snapshot.jobs[job_id] for job_id in job_ids]
+    bad = [view for view in views if view.state is not JobState.DONE]
+    if bad:
+        raise JobFailed("; ".join(f"{view.job_id} {job_state(view)}: {view.error}".rstrip(": ") for view in bad))
+
+
+def cancel(args: Namespace) -> Text:
+    """End jobs."""
+    session = running_session()
+    jobs = [session.job(name) for name in args.job]  # all names are checked before the first is cancelled
+    for job in jobs:
+        job.cancel()
+    return Text(f"Cancelling {', '.join(job.job_id for job in jobs)}.")
+
+
+def stop(args: Namespace) -> Text:
+    """Let a pod finish, fetch and end."""
+    session = running_session()
+    pod_id = session.stop(args.pod, now=args.now)
+    _until_it_begins(session, pod_id)
+    how = "breaks off what runs" if args.now else "finishes its running job"
+    return Text(f"Pod {pod_id} {how}, fetches the results and ends; `%autopod wait` waits for it.")
+
+
+def kill(args: Namespace) -> Text:
+    """Terminate a pod."""
+    session = running_session()
+    pod_id = session.kill(args.pod, yes=args.yes)
+    _until_it_begins(session, pod_id)
+    return Text(f"Pod {pod_id} is being terminated.")
+
+
+def _until_it_begins(session: Session, pod_id: str) -> None:
+    """Let the session take the command, or a `%autopod wait` right behind it would find nothing to wait for."""
+    deadline = Deadline(SystemClock(), _TAKEN_WITHIN_S)
+    while (pod := (snapshot := session.snapshot).pods.get(pod_id)) is not None and pod.state not in _ENDING:
+        if deadline.passed or session.closed:
+            return
+        session.wait_newer(snapshot.number, deadline.left_s(1.0))
+
+
+def detach(args: Namespace) -> Text:
+    """Leave a pod running."""
+    return Text(running_session().detach(args.pod))
+
+
+def history(args: Namespace) -> object:
+    """What was run and what it cost, as a DataFrame."""
+    return read_history(args.limit)
+
+
+def help_(args: Namespace) -> Text:
+    """Explain the commands."""
+    if args.verb is None:
+        return Text(help_text())
+    name = args.verb.lstrip("%")
+    return Text(help_text(CELL if name == CELL.name else find_verb(name)))
+
+
+def panel(args: Namespace) -> Session:  # noqa: ARG001 - every verb takes its arguments
+    """The session, which shows its panel."""
+    return running_session()
+
+
+ACTIONS: dict[str, Callable[[Namespace], object]] = {
+    "connect": connect,
+    "run": run,
+    "status": status,
+    "wait": wait,
+    "cancel": cancel,
+    "stop": stop,
+    "kill": kill,
+    "detach": detach,
+    "adopt": adopt,
+    "panel": panel,
+    "pods": pods,
+    "jobs": jobs,
+    "templates": templates,
+    "logs": logs,
+    "gui": gui,
+    "history": history,
+    "export": export,
+    "config": config,
+    "doctor": doctor,
+    "help": help_,
+}
+"""Verb → what it does."""

@@ -1,0 +1,72 @@
+"""What a dry run says: which pod, at which price, which files go where, within which limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autopod_nb.models.job import JobSpec
+from autopod_nb.models.snapshot import PodView
+from autopod_nb.widgets import render, words
+
+if TYPE_CHECKING:
+    from autopod_nb.session.commands import PodPlan
+
+NOTHING_MADE = "Dry run: nothing was made, uploaded or charged."
+
+
+def pod_lines(plan: PodPlan, *, for_jobs: bool = False) -> list[str]:
+    """The pod that would be rented, for *for_jobs* only or to stay."""
+    offer = plan.offer
+    where = f" ({words.clean(offer.region)})" if offer.region else ""
+    end = "when its jobs are done" if for_jobs else f"after {_plain(plan.idle_minutes)} minutes without work"
+    limit = "no limit" if plan.session_limit_usd is None else f"${plan.session_limit_usd:.2f}"
+    price = words.price(offer.price_per_hour_usd, offer.kind)
+    lines = [
+        f"Pod to rent: {offer.label} with {offer.vram_gb} GB each, from {offer.provider}{where}, {price}",
+        f"It ends {end}. Limit of the session: {limit}.",
+    ]
+    if plan.needs_yes:
+        lines.append("It is so dear that it wants --yes.")
+    return [*lines, *(f"Note: {note}" for note in plan.notes)]
+
+
+def job_lines(spec: JobSpec, where: PodView | None) -> list[str]:
+    """One job: its files with their sizes, its values, where the results will lie, its limits.
+
+    Args:
+        spec: the job, already checked.
+        where: the pod that is there for it, None if one would be rented.
+    """
+    lines = [f"Job {spec.job_id} with template {spec.workflow_template}"]
+    if where is not None:
+        lines.append(f"  on pod {render.pod_line(where)}")
+    lines += [f"  upload {name}: {words.place(path)} ({_size(path)})" for name, path in spec.inputs.items()]
+    lines += [f"  param {name}: {value!r}" for name, value in spec.params.items()]
+    lines += [f"  result {name}: {words.place(path)}" for name, path in _outputs(spec).items()]
+    return [*lines, f"  limits: {_limits(spec)}"]
+
+
+def _outputs(spec: JobSpec) -> Mapping[str, Path]:
+    return spec.outputs or {"(all)": Path("outputs") / spec.job_id}
+
+
+def _size(path: Path) -> str:
+    try:
+        return words.size(path.stat().st_size)
+    except OSError:  # it was there when the job was checked
+        return "size unknown"
+
+
+def _limits(spec: JobSpec) -> str:
+    config = spec.pod_config
+    cost = "no limit of its own" if config.max_cost_usd is None else f"${config.max_cost_usd:.2f}"
+    if config.timeout_minutes is None:
+        return cost
+    return f"{cost}, {_plain(config.timeout_minutes)} minutes"
+
+
+def _plain(number: Decimal) -> str:
+    return f"{number.normalize():f}"

@@ -1,0 +1,192 @@
+"""How handles stand in a notebook: live where widgets work, else as HTML and text.
+
+A live panel is replaced by a card without widgets when what it shows is over, so that a saved notebook shows the result
+itself.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from IPython import get_ipython
+from IPython.display import DisplayHandle
+
+from autopod_nb.models.snapshot import JobView, PodView
+from autopod_nb.widgets import card, render
+from autopod_nb.widgets.batch import BatchView, batch_html, batch_text, batch_view
+from autopod_nb.widgets.media import results_html
+
+if TYPE_CHECKING:
+    from autopod_nb.session.handle import Batch, Job
+    from autopod_nb.session.manager import Session
+
+Bundle = dict[str, Any]
+_on_show: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # handle → the cell in whose output its panel stands
+
+
+class LivePanel(Protocol):
+    """A panel that can be shown and taken away."""
+
+    def show(self) -> Any:
+        """Draw it from now on. Returns the widget."""
+        ...
+
+    def close(self) -> None:
+        """Take it away."""
+        ...
+
+
+def in_kernel() -> bool:
+    """Whether a front end shows more than text."""
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+def _cell_number() -> int:
+    return getattr(get_ipython(), "execution_count", 0)
+
+
+def widgets_work() -> bool:
+    """Whether panels can live."""
+    return in_kernel() and importlib.util.find_spec("ipywidgets") is not None
+
+
+def widget_bundle(widget: Any) -> Bundle:
+    """A widget by media type, with its text and its HTML form."""
+    bundle: Bundle = widget._repr_mimebundle_()
+    return bundle
+
+
+def bundle_of(handle: Job | Batch | Session) -> Bundle:
+    """Any handle by media type."""
+    from autopod_nb.session.handle import Batch, Job  # noqa: PLC0415 - keeps the import of this module quick
+
+    if isinstance(handle, Job):
+        return job_bundle(handle)
+    return batch_bundle(handle) if isinstance(handle, Batch) else session_bundle(handle)
+
+
+def session_bundle(session: Session) -> Bundle:
+    """A session by media type: its live panel, or its state now."""
+    if widgets_work():
+        from autopod_nb.widgets.dashboard import Dashboard  # noqa: PLC0415 - ipywidgets is imported with it
+
+        return widget_bundle(Dashboard(session).show())
+    return _static(render.session_text(session.snapshot), lambda: card.session_html(session.snapshot))
+
+
+def job_bundle(job: Job) -> Bundle:
+    """A job's handle by media type: its live panel, or its state now."""
+    if _on_show.get(job) == _cell_number():
+        return {"text/plain": f"<Job {job.job_id}>"}  # no state: it would stay in the notebook and grow old
+    if widgets_work():
+        return widget_bundle(_job_panel(job, None).show())
+    return _job_card(job, media=False)
+
+
+def batch_bundle(batch: Batch) -> Bundle:
+    """The handle of several jobs by media type: its live panel, or its state now."""
+    if _on_show.get(batch) == _cell_number():
+        return {"text/plain": f"<Batch of {len(batch)} jobs>"}
+    if widgets_work() and batch.jobs:
+        return widget_bundle(_batch_panel(batch, None).show())
+    return _batch_card(batch, gallery=False)
+
+
+def _static(text: str, html: Callable[[], str]) -> Bundle:
+    return {"text/plain": text, "text/html": html()} if in_kernel() else {"text/plain": text}
+
+
+# --- one job, several jobs -------------------------------------------------------------------------------------------
+
+
+def _job_panel(job: Job, on_end: Callable[[], None] | None) -> LivePanel:
+    from autopod_nb.widgets.job_panel import JobPanel  # noqa: PLC0415 - ipywidgets is imported with it
+
+    return JobPanel(job.session, job.job_id, on_end=on_end)
+
+
+def _job_card(job: Job, *, media: bool) -> Bundle:
+    """A job without widgets, with its results inside if *media*."""
+    snapshot = job.session.snapshot
+    view = snapshot.jobs[job.job_id]
+    pod: PodView | None = snapshot.pods.get(view.pod_id or "")
+    return _static(
+        render.job_text(view, pod), lambda: card.job_html(view, pod, media=results_html(view.results) if media else "")
+    )
+
+
+def _batch_panel(batch: Batch, on_end: Callable[[], None] | None) -> LivePanel:
+    from autopod_nb.widgets.batch_panel import BatchPanel  # noqa: PLC0415 - ipywidgets is imported with it
+
+    return BatchPanel(batch.jobs[0].session, batch_name(batch), [job.job_id for job in batch.jobs], on_end=on_end)
+
+
+def _batch_card(batch: Batch, *, gallery: bool) -> Bundle:
+    view = _batch_now(batch)
+    return _static(batch_text(view), lambda: batch_html(view, gallery=gallery))
+
+
+def _batch_now(batch: Batch) -> BatchView:
+    if not batch.jobs:
+        return BatchView(name=batch_name(batch), views=())
+    return batch_view(batch_name(batch), [job.job_id for job in batch.jobs], batch.jobs[0].session.snapshot)
+
+
+def batch_name(batch: Batch) -> str:
+    """What the jobs of a sweep have in common in their names, else how many they are."""
+    stems = {job.job_id.rpartition("-")[0] for job in batch.jobs}
+    views: list[JobView] = [job.view for job in batch.jobs]
+    if len(stems) == 1 and all(view.swept for view in views):
+        return stems.pop()
+    return f"{len(batch)} jobs"
+
+
+# --- the output of the cell that started them ------------------------------------------------------------------------
+
+
+class LiveOutput:
+    """A live panel, and a card in its place when what it shows is over. The main thread only.
+
+    Args:
+        handle: a job or a batch.
+    """
+
+    def __init__(self, handle: Job | Batch) -> None:
+        self._handle = handle
+        self._display: Any = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython is half typed
+        self._panel: LivePanel | None = None
+
+    def show(self) -> None:
+        """Display the panel, and let the handle itself be a word only as long as this cell runs."""
+        if widgets_work():
+            self._panel = self._make_panel()
+            self._display.display(self._panel.show())
+        elif in_kernel():
+            self._display.display(self._card(full=False), raw=True)
+        if in_kernel():
+            _on_show[self._handle] = _cell_number()
+
+    def close(self) -> None:
+        """Put the card in the panel's place now, and take the panel away."""
+        if self._panel is not None:
+            self._panel.close()
+        if in_kernel():
+            self._settle()
+
+    def _settle(self) -> None:
+        self._display.update(self._card(full=True), raw=True)
+
+    def _make_panel(self) -> LivePanel:
+        from autopod_nb.session.handle import Job  # noqa: PLC0415 - keeps the import of this module quick
+
+        handle = self._handle
+        return _job_panel(handle, self._settle) if isinstance(handle, Job) else _batch_panel(handle, self._settle)
+
+    def _card(self, *, full: bool) -> Bundle:
+        from autopod_nb.session.handle import Job  # noqa: PLC0415 - keeps the import of this module quick
+
+        handle = self._handle
+        return _job_card(handle, media=full) if isinstance(handle, Job) else _batch_card(handle, gallery=full)

@@ -1,0 +1,76 @@
+"""Money: Decimal US dollars, marked real or simulated, and the two are never added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from enum import Enum
+
+_SECONDS_PER_HOUR = Decimal(3600)
+_MICRO_USD = Decimal("0.000001")
+_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)  # a notebook may have changed its own, and its threads inherit that
+
+
+class MoneyKind(str, Enum):
+    """Whether anybody pays."""
+
+    REAL = "real"
+    SIMULATED = "simulated"
+
+
+class Purpose(str, Enum):
+    """What a pod's seconds were paid for."""
+
+    BOOT = "boot"
+    JOB = "job"
+    IDLE = "idle"
+    STORAGE = "storage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """One stretch of time of one pod at one rate.
+
+    Attributes:
+        pod_id: our id of the pod.
+        job_id: the job that it was paid for, None unless the purpose is JOB.
+        attempt: of that job, from 1; 0 without a job.
+        purpose: what it was paid for.
+        kind: real or simulated.
+        start: UTC.
+        seconds: length, zero or more.
+        price_per_hour_usd: of the whole pod.
+        amount_usd: rounded to a millionth of a dollar.
+    """
+
+    pod_id: str
+    job_id: str | None
+    attempt: int
+    purpose: Purpose
+    kind: MoneyKind
+    start: datetime
+    seconds: Decimal
+    price_per_hour_usd: Decimal
+    amount_usd: Decimal
+
+
+def cost_usd(price_per_hour_usd: Decimal, seconds: Decimal) -> Decimal:
+    """What *seconds* cost at an hourly price, to a millionth of a dollar, half up."""
+    with localcontext(_EXACT):
+        return (price_per_hour_usd * seconds / _SECONDS_PER_HOUR).quantize(_MICRO_USD)
+
+
+def total_usd(charges: Iterable[Charge], kind: MoneyKind) -> Decimal:
+    """The sum of the charges of one kind."""
+    with localcontext(_EXACT):
+        return sum((charge.amount_usd for charge in charges if charge.kind is kind), Decimal(0))
+
+
+def show_usd(amount_usd: Decimal, kind: MoneyKind) -> str:
+    """The amount for a person: ``$0.0012``, or ``$0.0012 simulated``."""
+    with localcontext(_EXACT):
+        digits = 2 if abs(amount_usd) >= 1 else 4
+        text = f"${amount_usd:.{digits}f}"
+    return text if kind is MoneyKind.REAL else f"{text} simulated"

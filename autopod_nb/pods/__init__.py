@@ -1,0 +1,1 @@
+"""Bringing up a pod, its limits, its meter."""

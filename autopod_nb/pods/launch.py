@@ -1,0 +1,222 @@
+"""From a rented pod to one that can work: address, SSH, tunnel, ComfyUI, socket."""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autopod_nb.clock import Clock, Deadline
+from autopod_nb.comfyui.client import ComfyClient
+from autopod_nb.comfyui.monitor import Monitor, MonitorEvent
+from autopod_nb.errors import BootFailed, ComfyError, Gone, ProviderError, SshError, Uncertain
+from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
+from autopod_nb.providers.base import PodOrder, Provider
+from autopod_nb.ssh.connection import HostKeyPin, SshConnection, SshTarget, connect
+from autopod_nb.ssh.line import quote
+from autopod_nb.ssh.tunnel import Tunnel
+
+if TYPE_CHECKING:
+    import paramiko
+
+_POLL_S = 0.25
+_JOIN_S = 2.0
+_LOG_S = 20.0
+_LOOKUP_TRIES = 5
+_LOOKUP_PAUSE_S = 2.0  # a new pod may be missing from the list for a moment
+
+
+@dataclass(slots=True, kw_only=True)
+class PodLink:
+    """What is open to one pod. Its parts are made one after another; :meth:`close` takes what is there.
+
+    Attributes:
+        abort: set when the pod is being ended: whatever waits for it gives up within a second.
+        pin: its host key, once it was seen.
+        comfyui_version: what its ComfyUI says.
+    """
+
+    abort: threading.Event = field(default_factory=threading.Event)
+    pin: HostKeyPin | None = None
+    address: PodAddress | None = None
+    connection: SshConnection | None = None
+    tunnel: Tunnel | None = None
+    client: ComfyClient | None = None
+    monitor: Monitor | None = None
+    comfyui_version: str = ""
+
+    def close(self) -> None:
+        """Close everything. Safe to call twice, in any thread."""
+        self.abort.set()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close what is open, to try again."""
+        if self.monitor is not None:
+            self.monitor.stop()
+        for part in (self.client, self.tunnel, self.connection):
+            if part is not None:
+                part.close()
+        if self.monitor is not None:
+            self.monitor.join(_JOIN_S)
+
+
+def create(provider: Provider, order: PodOrder, *, clock: Clock, abort: threading.Event) -> PodRecord:
+    """Rent a pod, once.
+
+    When the answer is lost the pod is looked up by its unique name; create is never repeated.
+
+    Raises:
+        ProviderError: it is sure that nothing was made, or (Uncertain) nothing can be found and nothing is sure.
+    """
+    try:
+        return provider.create(order)
+    except Uncertain as error:
+        for _ in range(_LOOKUP_TRIES):
+            with contextlib.suppress(ProviderError):
+                for record in provider.list():
+                    if record.name == order.name:
+                        return record
+            if clock.wait(abort, _LOOKUP_PAUSE_S):
+                break
+        raise Uncertain(
+            f"{error} No pod {order.name} was found since; look for it in the provider's console."
+        ) from error
+
+
+def find(provider: Provider, provider_id: str | None, name: str) -> PodRecord:
+    """A pod by the provider's id, or by the name that we gave it.
+
+    Raises:
+        Gone: the provider knows no such pod.
+        ProviderError: it could not be asked.
+    """
+    if provider_id is not None:
+        return provider.describe(provider_id)
+    for record in provider.list():
+        if record.name == name:
+            return record
+    raise Gone(f"The provider has no pod named {name}.")
+
+
+def wait_address(
+    provider: Provider, provider_id: str, *, deadline: Deadline, clock: Clock, abort: threading.Event
+) -> PodAddress:
+    """Wait until the pod runs and has an SSH address.
+
+    Raises:
+        BootFailed: it ended, the time is up, or *abort* was set.
+    """
+    last_error = ""
+    while not deadline.passed:
+        try:
+            record = provider.describe(provider_id)
+        except Gone as error:
+            raise BootFailed("the provider does not know it any more") from error
+        except ProviderError as error:
+            last_error = f" ({error})"
+        else:
+            last_error = f" ({record.detail})" if record.detail else ""
+            if record.address is not None:
+                return record.address
+            if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+                raise BootFailed(f"it ended while it booted: {record.detail or record.state.value}")
+        if clock.wait(abort, _POLL_S):
+            raise BootFailed("it is being ended")
+    raise BootFailed(f"it has no address after the time allowed for a boot{last_error}")
+
+
+def open_line(link: PodLink, address: PodAddress, key: paramiko.PKey, *, deadline: Deadline, clock: Clock) -> None:
+    """Open SSH to the pod.
+
+    Raises:
+        SshError: refused, another host key than before, not reached in time, or aborted.
+    """
+    if link.pin is None:
+        link.pin = HostKeyPin(address.host_key_sha256)
+    target = SshTarget(host=address.host, port=address.port, user=address.user, pin=link.pin)
+    link.address = address
+    link.connection = connect(target, key, clock=clock, timeout_s=deadline.left_s(), stop=link.abort)
+
+
+def open_comfyui(
+    link: PodLink,
+    *,
+    wanted_port: int,
+    on_lost: Callable[[], None],
+    on_event: Callable[[MonitorEvent], None],
+    deadline: Deadline,
+    clock: Clock,
+    prompt_ids: Sequence[str] = (),
+) -> None:
+    """Open the tunnel, wait until ComfyUI answers through it, and open its event socket.
+
+    Args:
+        link: with an SSH line.
+        wanted_port: the local port that is tried first.
+        on_lost: called when the SSH line is lost after ComfyUI has answered; before, it ends this call.
+        on_event: called with what ComfyUI tells.
+        deadline: for all of it.
+        clock: the time.
+        prompt_ids: prompts that are on the server already and are to be followed.
+
+    Raises:
+        SshError: no local port, or the line is lost.
+        ComfyError: it does not answer in time.
+    """
+    if link.connection is None or link.address is None:
+        raise BootFailed("there is no SSH line to it")
+    boots = threading.Event()
+    boots.set()
+
+    def lost() -> None:
+        if boots.is_set() and link.client is not None:
+            link.client.close()  # nobody will answer any more: end the wait for it at once
+        else:
+            on_lost()
+
+    link.tunnel = Tunnel(link.connection, link.address.comfyui_port, wanted_port=wanted_port, on_lost=lost)
+    url = f"http://127.0.0.1:{link.tunnel.port}"
+    client = link.client = ComfyClient(url, clock=clock)
+    link.comfyui_version = client.wait_ready(deadline).version
+    boots.clear()
+    monitor = link.monitor = Monitor(url, clock=clock, on_event=on_event, client=link.client)
+    for prompt_id in prompt_ids:
+        monitor.watch(prompt_id, "", posted=True)  # whose socket heard of it is gone: it is polled
+    monitor.start()
+    link.monitor.wait_connected(deadline)
+
+
+def comfyui_log(link: PodLink, lines: int) -> tuple[str, ...]:
+    """The last lines of ComfyUI's log: from itself, or where it does not answer, from its file by SSH.
+
+    Raises:
+        SshError: there is no line to the pod.
+    """
+    if link.client is not None:
+        with contextlib.suppress(ComfyError):
+            return tuple(link.client.logs().splitlines()[-lines:])
+    if link.connection is None or link.address is None:
+        raise SshError("There is no line to the pod, so its log cannot be read.")
+    file = quote(posixpath.join(link.address.comfyui_dir, "comfyui.log"))
+    read = link.connection.run(f"tail -n {lines} -- {file}", _LOG_S)
+    return tuple(read.stdout.decode(errors="replace").splitlines())
+
+
+def reopen_line(link: PodLink, key: paramiko.PKey, *, deadline: Deadline, clock: Clock) -> None:
+    """Open SSH again and give it to the tunnel, which keeps its local port; the monitor comes back by itself.
+
+    Raises:
+        SshError: not within the time.
+    """
+    old = link.connection
+    if link.address is None or link.tunnel is None:
+        raise BootFailed("there was no line to open again")
+    open_line(link, link.address, key, deadline=deadline, clock=clock)
+    if link.connection is not None:
+        link.tunnel.reopen(link.connection)
+    if old is not None:
+        old.close()

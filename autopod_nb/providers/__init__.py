@@ -1,0 +1,1 @@
+"""Those who rent out pods: one module each, one contract for all."""

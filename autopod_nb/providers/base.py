@@ -1,0 +1,161 @@
+"""The contract that every provider keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Protocol
+
+from autopod_nb.models.offer import Offer
+from autopod_nb.models.pod import PodRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a provider can do.
+
+    Attributes:
+        can_stop: a pod can be stopped and keeps its files.
+        can_bill: :meth:`Provider.billing` tells what was really charged.
+        fate: what ends a pod when this Python is gone, in words for a person.
+    """
+
+    can_stop: bool
+    can_bill: bool
+    fate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodOrder:
+    """What is asked of :meth:`Provider.create`.
+
+    Attributes:
+        name: unique; the pod can be found by it when the answer is lost.
+        offer: what to rent.
+        public_key: the OpenSSH line that may log in.
+        env: variables of the pod. No secrets: providers show them.
+    """
+
+    name: str
+    offer: Offer
+    public_key: str
+    env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingRow:
+    """What a provider charged for one pod over one stretch of time."""
+
+    provider_id: str
+    start: datetime
+    end: datetime
+    amount_usd: Decimal
+
+
+class Provider(Protocol):
+    """One who rents out pods. Called from the effect lanes only, by several threads at the same time.
+
+    Every call is bounded in time. Silence is never "stopped": what could not be read raises.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that `--provider` takes."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do; no network."""
+        ...
+
+    def authenticate(self) -> None:
+        """Check that the account can be used. Called before the first rent; safe to repeat.
+
+        Raises:
+            AuthFailed: key missing or refused.
+        """
+        ...
+
+    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+        """What can be rented now with *gpu_count* GPUs. Called to plan; safe to repeat.
+
+        Raises:
+            ProviderError: the list could not be read.
+        """
+        ...
+
+    def create(self, order: PodOrder) -> PodRecord:
+        """Rent a pod. Called once per name, after the intent is in the ledger; NEVER repeated blindly.
+
+        Raises:
+            NoCapacity: nothing was made.
+            AuthFailed: nothing was made.
+            Uncertain: it may have been made; look for the name with :meth:`list`.
+        """
+        ...
+
+    def describe(self, provider_id: str) -> PodRecord:
+        """How a pod is now. Called while it boots and after a lost line; safe to repeat.
+
+        Raises:
+            Gone: there is no such pod any more.
+            ProviderError: it could not be read.
+        """
+        ...
+
+    def list(self) -> tuple[PodRecord, ...]:
+        """Every pod of the account, whole or not at all. Called after a lost answer and by the orphan check.
+
+        Raises:
+            ProviderError: the list could not be read; never an empty list instead.
+        """
+        ...
+
+    def stop(self, provider_id: str) -> None:
+        """Stop a pod and keep its files. Called by the money lane; stopping a stopped pod is fine.
+
+        Raises:
+            Gone: there is no such pod any more.
+            ProviderError: it may still run.
+        """
+        ...
+
+    def start(self, provider_id: str) -> None:
+        """Start a stopped pod; starting a running one is fine.
+
+        Raises:
+            NoCapacity: its machine has no free GPU now.
+            Gone: there is no such pod any more.
+        """
+        ...
+
+    def terminate(self, provider_id: str) -> None:
+        """End a pod for good. Called by the money lane, repeated until it is sure; a pod that is gone is fine.
+
+        Raises:
+            ProviderError: it may still run.
+        """
+        ...
+
+    def adopt(self, provider_id: str) -> None:
+        """Take over a running pod that another process rented. Called once by whoever adopts it; safe to repeat.
+
+        Raises:
+            Gone: there is no such pod any more.
+        """
+        ...
+
+    def logs(self, provider_id: str, lines: int) -> tuple[str, ...]:
+        """The last lines of the pod's own log, oldest first; empty if there is none."""
+        ...
+
+    def billing(self, since: datetime) -> tuple[BillingRow, ...]:
+        """What was charged since then, oldest first; empty unless ``capabilities.can_bill``."""
+        ...
+
+    def close(self) -> None:
+        """Let go of threads and connections; pods live on as ``capabilities.fate`` says. Safe to call twice."""
+        ...

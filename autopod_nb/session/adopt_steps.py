@@ -1,0 +1,138 @@
+"""What happens when a pod changes hands: pure, like all steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autopod_nb.models.job import JobState
+from autopod_nb.models.money import Purpose
+from autopod_nb.models.pod import PodEvent, PodState
+from autopod_nb.models.snapshot import Level
+from autopod_nb.pods.meter import Activity, Meter
+from autopod_nb.session import books
+from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod, EndForeign
+from autopod_nb.session.effects import AdoptPod, EndForeignPod
+from autopod_nb.session.events import ForeignEnded, Moment, PodAdopted, PodOwned
+from autopod_nb.session.state import JobData, PodData
+from autopod_nb.session.step import Step
+from autopod_nb.storage.leases import CommandPosted
+
+_BACK_TO_THE_QUEUE = (JobState.QUEUED, JobState.UPLOADING)
+
+
+def adopt(step: Step, message: Adopt) -> None:
+    """First the lease: two processes that adopt at the same moment must not both have the pod."""
+    pod = message.pod
+    write = books.lease_taken_over(pod.row.pod_id, step.rules, step.now, pod.stale_before)
+    step.record(write, then=PodOwned(pod=pod, jobs=message.jobs))
+
+
+def owned(step: Step, message: PodOwned) -> None:
+    """It is ours: it counts as lost, and as billing, until its line stands."""
+    row = message.pod.row
+    jobs = [_job(adopted, step.now) for adopted in message.jobs]
+    is_stopped = row.state is PodState.STOPPED
+    pod = step.put_pod(
+        PodData(
+            pod_id=row.pod_id,
+            name=row.name,
+            offer=message.pod.offer,
+            session_id=row.session_id,
+            idle_minutes=message.pod.idle_minutes,
+            ends_after_batch=False,
+            requested=_moment(row.created.timestamp(), step.now),
+            state=PodState.STOPPED if is_stopped else PodState.LOST,
+            provider_id=row.provider_id,
+            phase="adopting",
+            active=tuple(job.job_id for job in jobs if job.state is not JobState.QUEUED),
+            lost_since_s=step.now.s,
+            meter=_meter(message.pod, step.now),
+            spent_usd=message.pod.spent_usd,
+        )
+    )
+    for job in jobs:
+        step.put(job)
+        step.prompts[job.prompt_id] = job.job_id
+        if job.state is JobState.QUEUED:
+            step.queue = (*step.queue, job.job_id)
+    step.record(books.pod_changed(pod, step.now))
+    if is_stopped:
+        text = f"Pod {pod.pod_id} is stopped and its volume bills: `%autopod kill {pod.pod_id}` ends it."
+        step.notice(Level.WARNING, text, pod_id=pod.pod_id)
+    else:
+        prompts = tuple(job.prompt_id for job in jobs if job.state is not JobState.QUEUED)
+        step.emit(AdoptPod(pod_id=pod.pod_id, name=pod.name, provider_id=row.provider_id, prompt_ids=prompts))
+
+
+def _moment(timestamp: float, now: Moment) -> Moment:
+    """A moment of the past on both clocks, as well as the wall clock can tell."""
+    ago_s = max(0.0, now.at.timestamp() - timestamp)
+    return Moment(now.at.fromtimestamp(timestamp, tz=now.at.tzinfo), now.s - ago_s)
+
+
+def _meter(pod: AdoptedPod, now: Moment) -> Meter:
+    """It was paid for all the time: the books go on where they ended."""
+    since = _moment((pod.charged_until or pod.row.created).timestamp(), now)
+    stopped = pod.row.state is PodState.STOPPED
+    price = pod.offer.stopped_price_per_hour_usd if stopped else pod.offer.price_per_hour_usd
+    purpose = Purpose.STORAGE if stopped else Purpose.IDLE
+    activity = Activity(purpose=purpose, price_per_hour_usd=price)
+    return Meter(activity=activity, since=since.at, since_s=since.s)
+
+
+def _job(adopted: AdoptedJob, now: Moment) -> JobData:
+    row = adopted.row
+    waits = row.state in _BACK_TO_THE_QUEUE
+    job = JobData(
+        spec=row.spec,
+        template=adopted.template,
+        uid=adopted.uid,
+        prompt_id=row.prompt_id or adopted.uid,
+        session_id=row.session_id,
+        pod_wish=None,
+        submitted=_moment(row.submitted.timestamp(), now),
+        frame_nodes=adopted.template.frame_nodes,
+        state=JobState.QUEUED if waits else row.state,
+        recorded=True,
+        attempt=row.attempt,
+        pod_id=None if waits else row.pod_id,
+        taken=None if waits or row.started is None else _moment(row.started.timestamp(), now),
+        posted=not waits,
+        progress_s=now.s,
+        spent_usd=adopted.spent_usd,
+        retry_s=now.s if row.state is JobState.COLLECTING else None,
+    )
+    return replace(job, track=replace(job.track, unknown=True))
+
+
+def adopted(step: Step, message: PodAdopted) -> None:
+    """The lines stand: the monitor finds out what became of the jobs meanwhile."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.LOST:
+        pod = replace(
+            pod,
+            provider_id=message.provider_id,
+            address=message.address,
+            local_port=message.local_port,
+            phase=f"ComfyUI {message.comfyui_version}",
+            lost_since_s=None,
+            idle_since_s=None if pod.active else step.now.s,
+        )
+        step.move_pod(pod, PodEvent.CONTACT_BACK)
+        for job in step.jobs_of(pod):
+            step.put(replace(job, kind=pod.offer.kind))
+
+
+def end_foreign(step: Step, message: EndForeign) -> None:
+    """Ask its owner through the ledger, and tell the provider at once: the owner may hang."""
+    step.record(CommandPosted(pod_id=message.pod_id, verb=message.verb, at=step.now.at))
+    stop = message.verb == "stop"
+    step.emit(EndForeignPod(pod_id=message.pod_id, provider_id=message.provider_id, stop=stop))
+
+
+def foreign_ended(step: Step, message: ForeignEnded) -> None:
+    """What the provider said to it."""
+    if message.why:
+        step.notice(Level.ERROR, f"Pod {message.pod_id} may still bill: {message.why}", pod_id=message.pod_id)
+    else:
+        step.notice(Level.INFO, f"Pod {message.pod_id} of another process was ended.", pod_id=message.pod_id)

@@ -1,0 +1,112 @@
+"""Which pods of other processes can be taken over, as far as the ledger tells."""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from autopod_nb.comfyui.workflow import find_template, load_template
+from autopod_nb.errors import TemplateError
+from autopod_nb.models.job import job_is_over
+from autopod_nb.models.offer import Offer
+from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod
+from autopod_nb.storage.ledger import Ledger
+from autopod_nb.storage.rows import ChargeRow, JobRow, Lease, PodRow
+
+STALE_AFTER = timedelta(seconds=20)  # an owner renews its lease every five seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the ledger knows of pods that are not ours.
+
+    Attributes:
+        orphans: nobody owns them any more: they can be adopted.
+        foreign: another process that lives owns them.
+        notes: lines for the person, for example of a job whose template is not there any more.
+    """
+
+    orphans: tuple[Adopt, ...]
+    foreign: tuple[PodRow, ...]
+    notes: tuple[str, ...]
+
+
+def look(ledger: Ledger, *, ours: Sequence[str], idle_minutes: Decimal, now: datetime) -> Found:
+    """Read the ledger; changes nothing.
+
+    Args:
+        ledger: of this machine's ``AUTOPOD_HOME``.
+        ours: ids of pods that this session has already.
+        idle_minutes: an adopted pod ends after this long without work.
+        now: UTC.
+    """
+    rows = [row for row in ledger.pods_that_may_bill() if row.pod_id not in ours]
+    orphans, foreign, notes = [], [], []
+    jobs = [job for job in ledger.read_jobs() if not job_is_over(job.state)] if rows else []
+    for row in rows:
+        if row.lease is not None and owner_lives(row.lease, now):
+            foreign.append(row)
+            continue
+        charges = ledger.read_charges(pod_id=row.pod_id)
+        adopted, missing = _jobs([job for job in jobs if job.pod_id == row.pod_id], charges)
+        notes += missing
+        orphans.append(Adopt(pod=_pod(row, charges, idle_minutes, now), jobs=adopted))
+    return Found(orphans=tuple(orphans), foreign=tuple(foreign), notes=tuple(notes))
+
+
+def owner_lives(lease: Lease, now: datetime) -> bool:
+    """Whether the owner was heard of lately; a process of this machine that is gone is gone at once."""
+    owner = lease.owner
+    if owner.host == platform.node() and owner.pid != os.getpid() and not _is_process(owner.pid):
+        return False
+    return now - lease.renewed < STALE_AFTER
+
+
+def _is_process(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _pod(row: PodRow, charges: Sequence[ChargeRow], idle_minutes: Decimal, now: datetime) -> AdoptedPod:
+    ends = [each.charge.start + timedelta(seconds=float(each.charge.seconds)) for each in charges]
+    renewed = row.lease.renewed if row.lease is not None else now
+    return AdoptedPod(
+        row=row,
+        offer=Offer(
+            provider=row.provider,
+            gpu_type=row.gpu_type,
+            gpu_count=row.gpu_count,
+            vram_gb=0,
+            price_per_hour_usd=row.price_per_hour_usd,
+            stopped_price_per_hour_usd=row.stopped_price_per_hour_usd,
+            kind=row.kind,
+        ),
+        idle_minutes=idle_minutes,
+        charged_until=max(ends, default=None),
+        spent_usd=sum((each.charge.amount_usd for each in charges), Decimal(0)),
+        stale_before=renewed + timedelta(microseconds=1),  # of this owner, and of nobody who took it since
+    )
+
+
+def _jobs(rows: Sequence[JobRow], charges: Sequence[ChargeRow]) -> tuple[tuple[AdoptedJob, ...], list[str]]:
+    adopted, notes = [], []
+    for row in rows:
+        try:
+            template = load_template(find_template(row.spec.workflow_template, cwd=Path.cwd()))
+        except TemplateError as error:
+            notes.append(f"{row.job_id} cannot be followed: {error}")
+            continue
+        spent = [each.charge.amount_usd for each in charges if each.charge.job_id == row.job_id]
+        adopted.append(AdoptedJob(row=row, template=template, uid=str(uuid.uuid4()), spent_usd=sum(spent, Decimal(0))))
+    return tuple(adopted), notes

@@ -1,0 +1,218 @@
+"""What faces ask of the session, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeAlias
+
+from autopod_nb.comfyui.workflow import WorkflowTemplate
+from autopod_nb.models.job import JobSpec
+from autopod_nb.models.offer import Offer
+from autopod_nb.storage.rows import JobRow, PodRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRequest:
+    """What a person asks for. None means: as the settings say.
+
+    Attributes:
+        provider: name of the provider.
+        gpu: as people say it; None for the preferences in their order.
+        gpu_count: GPUs in the pod.
+        session_limit_usd: the session stops here.
+        idle_minutes: the pod ends after this long without work.
+    """
+
+    provider: str | None = None
+    gpu: str | None = None
+    gpu_count: int | None = None
+    session_limit_usd: Decimal | None = None
+    idle_minutes: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPlan:
+    """What would be rented. Nothing is made by planning.
+
+    Attributes:
+        request: what was asked.
+        offer: what would be rented.
+        session_limit_usd: limit of the session, None for none.
+        idle_minutes: the pod ends after this long without work.
+        needs_yes: it is so dear that a person must say yes.
+        notes: lines for the person, for example which wish could not be met.
+    """
+
+    request: PodRequest
+    offer: Offer
+    session_limit_usd: Decimal | None
+    idle_minutes: Decimal
+    needs_yes: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindOffers:
+    """Ask the provider what it has; the answer goes into ``reply``."""
+
+    gpu_count: int
+    reply: Future[tuple[Offer, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLogs:
+    """Ask a pod for the last lines of its ComfyUI's log, or the provider for those of the pod's own."""
+
+    pod_id: str
+    lines: int
+    of_pod: bool
+    reply: Future[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskBooks:
+    """Say when everything that has happened so far is in the ledger."""
+
+    reply: Future[None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connect:
+    """Rent what the plan says, under this id and name."""
+
+    pod_id: str
+    pod_name: str
+    plan: PodPlan
+    ends_after_batch: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit:
+    """Take a job that was checked.
+
+    ``uid`` makes its prompt ids; ``pod_id`` None: any pod; ``usual_s``: GPU → seconds that earlier runs took.
+    """
+
+    usual_s: Mapping[str, float]
+    spec: JobSpec
+    template: WorkflowTemplate
+    uid: str
+    pod_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedPod:
+    """A pod that another process rented, as the ledger knows it.
+
+    Attributes:
+        row: the ledger's.
+        offer: what was rented.
+        idle_minutes: from now on.
+        charged_until: end of its last charge, UTC: it is booked on from there; None if it has none.
+        spent_usd: its charges so far.
+        stale_before: its owner was last heard of before that, UTC.
+    """
+
+    row: PodRow
+    offer: Offer
+    idle_minutes: Decimal
+    charged_until: datetime | None
+    spent_usd: Decimal
+    stale_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptedJob:
+    """A job that is not over, as the ledger knows it. ``uid`` makes the prompt ids of further attempts."""
+
+    row: JobRow
+    template: WorkflowTemplate
+    uid: str
+    spent_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """Take over a pod whose owner is gone, with its jobs."""
+
+    pod: AdoptedPod
+    jobs: tuple[AdoptedJob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePod:
+    """Start a stopped pod again, fetch the results that are on it, and end it."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndForeign:
+    """End a pod that another process owns: its owner is asked through the ledger, the provider is told at once."""
+
+    pod_id: str
+    provider_id: str
+    verb: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """End this job and no other."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopPod:
+    """Take no more work, finish what runs (or not, with ``now``), fetch, end."""
+
+    pod_id: str
+    now: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillPod:
+    """Terminate, whatever it does."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachPod:
+    """Let it run when the session closes."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """End what bills, but for detached pods."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepWaiting:
+    """The person has seen that the job is stuck and gives it the same time again."""
+
+    job_id: str
+
+
+Command: TypeAlias = (
+    FindOffers
+    | ReadLogs
+    | AskBooks
+    | Connect
+    | Adopt
+    | EndForeign
+    | ResumePod
+    | Submit
+    | Cancel
+    | StopPod
+    | KillPod
+    | DetachPod
+    | CloseSession
+    | KeepWaiting
+)

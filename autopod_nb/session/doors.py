@@ -1,0 +1,269 @@
+"""What a person can do with pods through a session."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
+
+from autopod_nb.clock import Clock
+from autopod_nb.config import Settings
+from autopod_nb.errors import InternalError, LimitReached, PodError, ProviderError, UsageError, nearest
+from autopod_nb.models.offer import Offer
+from autopod_nb.models.pod import PodState
+from autopod_nb.models.snapshot import PodView, Snapshot
+from autopod_nb.providers.base import Provider
+from autopod_nb.session import commands
+from autopod_nb.session.adoption import Found, look
+from autopod_nb.session.commands import PodPlan, PodRequest
+from autopod_nb.session.core import Core
+from autopod_nb.session.events import Message
+from autopod_nb.session.planning import make_plan
+from autopod_nb.storage.ledger import Ledger
+
+ANSWER_S = 30.0
+
+
+class PodDoors:
+    """The part of a session that has to do with pods. Every method may be called in any thread.
+
+    Args:
+        settings: what it goes by.
+        provider: who rents out pods.
+        ledger: open.
+        core: the session thread.
+        clock: the time.
+    """
+
+    def __init__(self, settings: Settings, *, provider: Provider, ledger: Ledger, core: Core, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._provider = provider
+        self._ledger = ledger
+        self._core = core
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest; never blocks."""
+        return self._core.snapshot
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session has ended."""
+        return self._core.ended
+
+    @property
+    def ledger_path(self) -> Path:
+        """Where the books are."""
+        return self._ledger.path
+
+    def wait_newer(self, number: int, timeout_s: float) -> Snapshot:
+        """Wait for a snapshot newer than *number*, at most *timeout_s* real seconds.
+
+        Returns:
+            The newest, be it newer or not.
+        """
+        return self._core.wait_for(lambda snapshot: snapshot.number > number, timeout_s)
+
+    def wait_written(self, timeout_s: float = 5.0) -> bool:
+        """Wait until everything that has happened so far is in the ledger, which is written behind the snapshot.
+
+        Returns:
+            Whether it is, within the time.
+        """
+        reply: Future[None] = Future()
+        self._post(commands.AskBooks(reply=reply))
+        try:
+            reply.result(timeout_s)
+        except FutureTimeout:
+            return False
+        return True
+
+    def _post(self, message: Message) -> None:
+        if self.closed:
+            raise InternalError("This session is closed: `connect` begins a new one.")
+        self._core.post(message)
+
+    def plan(self, request: PodRequest) -> PodPlan:
+        """What would be rented. Asks the provider, waits at most 30 s, makes nothing.
+
+        Raises:
+            UsageError: a wish that makes no sense.
+            LimitReached: the session has spent what it may.
+            ProviderError: the provider cannot be asked, or has nothing.
+        """
+        if request.provider not in (None, self._provider.name):
+            raise UsageError(
+                f"This session rents from {self._provider.name!r}, not from {request.provider!r};"
+                " restart the kernel to change."
+            )
+        count = self.settings.gpu_count if request.gpu_count is None else request.gpu_count
+        if count < 1:
+            raise UsageError(f"--gpu-count {count} is not a number of GPUs: give 1 or more.")
+        reply: Future[tuple[Offer, ...]] = Future()
+        self._post(commands.FindOffers(gpu_count=count, reply=reply))
+        try:
+            offers = reply.result(ANSWER_S)
+        except FutureTimeout:
+            text = f"The provider {self._provider.name} did not answer within {ANSWER_S:g} s; try again."
+            raise ProviderError(text) from None
+        plan = make_plan(request, offers, self.settings)
+        self._refuse_over_limit(plan)
+        return plan
+
+    def _refuse_over_limit(self, plan: PodPlan) -> None:
+        kind, limit = plan.offer.kind, plan.session_limit_usd
+        spent = self.snapshot.cost_usd.get(kind)
+        if limit is not None and spent is not None and spent >= limit:
+            raise LimitReached(
+                f"This session has spent {spent:.4f} of {limit} USD ({kind.value}): raise the limit with --max-cost."
+            )
+
+    def connect(self, plan: PodPlan, *, ends_after_batch: bool = False) -> str:
+        """Rent what the plan says.
+
+        Returns:
+            Our id of the pod, which is booting then.
+        """
+        pod_id = secrets.token_hex(3)
+        name = f"autopod-{pod_id}-{secrets.token_hex(4)}"
+        self._post(commands.Connect(pod_id=pod_id, pod_name=name, plan=plan, ends_after_batch=ends_after_batch))
+        self._core.wait_for(lambda snapshot: pod_id in snapshot.pods, ANSWER_S)
+        return pod_id
+
+    def stop(self, pod_id: str | None = None, *, now: bool = False) -> str:
+        """Finish what runs, fetch, end; with *now* break off what runs.
+
+        Returns:
+            The pod's id.
+
+        Raises:
+            UsageError: no such pod, or several and none named.
+        """
+        if pod_id is not None and pod_id not in self.snapshot.pods and self._end_foreign(pod_id, "stop"):
+            return pod_id
+        pod = self.pick_pod(pod_id)
+        self._post(commands.StopPod(pod_id=pod.pod_id, now=now))
+        return pod.pod_id
+
+    def kill(self, pod_id: str | None = None, *, yes: bool = False) -> str:
+        """Terminate a pod, whatever it does.
+
+        Returns:
+            The pod's id.
+
+        Raises:
+            UsageError: no such pod; or it has results that are not here yet, and not *yes*.
+        """
+        if pod_id is not None and pod_id not in self.snapshot.pods and self._end_foreign(pod_id, "kill"):
+            return pod_id
+        pod = self.pick_pod(pod_id)
+        if pod.unsaved and not yes:
+            raise UsageError(
+                f"Pod {pod.pod_id} has {pod.unsaved} job(s) whose results are not here yet: say"
+                f" `kill {pod.pod_id} --yes` to lose them, or `stop {pod.pod_id}` to finish and fetch them first."
+            )
+        self._post(commands.KillPod(pod_id=pod.pod_id))
+        return pod.pod_id
+
+    def detach(self, pod_id: str | None = None) -> str:
+        """Let a pod run on when the session closes.
+
+        Returns:
+            What will end it now, in words.
+        """
+        pod = self.pick_pod(pod_id)
+        self._post(commands.DetachPod(pod_id=pod.pod_id))
+        return (
+            f"Pod {pod.pod_id} is left running. While this Python lives it still ends when it has nothing to do for"
+            f" too long, or at the session's limit. {self._provider.capabilities.fate}"
+        )
+
+    def pick_pod(self, pod_id: str | None) -> PodView:
+        """The pod that is meant: the one named, or the only one that is not gone.
+
+        Raises:
+            UsageError: no such pod, or several and none named.
+        """
+        there = {name: pod for name, pod in self.snapshot.pods.items() if not pod.over}
+        if pod_id is not None:
+            if pod_id not in there:
+                known = f" Pods: {', '.join(there)}." if there else " No pod is running."
+                raise UsageError(f"No pod {pod_id!r}.{nearest(pod_id, there) or known}")
+            return there[pod_id]
+        if not there:
+            raise UsageError("No pod is running: `connect` rents one.")
+        if len(there) > 1:
+            raise UsageError(f"Several pods are running, so name one: {', '.join(there)}.")
+        return next(iter(there.values()))
+
+    def logs(self, pod_id: str | None = None, *, lines: int = 200) -> tuple[str, ...]:
+        """The last lines of ComfyUI's log on a pod, oldest first. Waits at most 30 s.
+
+        Raises:
+            UsageError: no such pod, or several and none named.
+            PodError: the pod cannot be reached.
+        """
+        return self._read_logs(pod_id, lines, of_pod=False)
+
+    def pod_logs(self, pod_id: str | None = None, *, lines: int = 200) -> tuple[str, ...]:
+        """The last lines of the provider's log of a pod, oldest first; empty if it has none. Waits at most 30 s."""
+        return self._read_logs(pod_id, lines, of_pod=True)
+
+    def _read_logs(self, pod_id: str | None, lines: int, *, of_pod: bool) -> tuple[str, ...]:
+        pod = self.pick_pod(pod_id)
+        reply: Future[tuple[str, ...]] = Future()
+        self._post(commands.ReadLogs(pod_id=pod.pod_id, lines=lines, of_pod=of_pod, reply=reply))
+        try:
+            return reply.result(ANSWER_S)
+        except FutureTimeout:
+            raise PodError(f"Pod {pod.pod_id} did not send its log within {ANSWER_S:g} s; try again.") from None
+
+    def look_for_orphans(self) -> Found:
+        """Pods of other processes that may bill, from the ledger alone; changes nothing."""
+        return look(
+            self._ledger,
+            ours=tuple(self.snapshot.pods),
+            idle_minutes=self.settings.idle_minutes,
+            now=self.clock.now(),
+        )
+
+    def adopt(self) -> tuple[list[str], tuple[str, ...]]:
+        """Take over the pods whose process is gone, with their jobs; waits until it is known what became of them.
+
+        A pod of this session that was stopped with results on it is started again, and ends when they are here.
+
+        Returns:
+            The ids of the pods, and lines for the person.
+        """
+        found = self.look_for_orphans()
+        notes = [*found.notes]
+        for row in found.foreign:
+            owner = row.lease.owner if row.lease is not None else None
+            whose = f"the {owner.role.value} with process id {owner.pid} on {owner.host}" if owner else "nobody"
+            notes.append(f"Pod {row.pod_id} belongs to {whose}, which is alive; it was left alone.")
+        for orphan in found.orphans:
+            self._post(orphan)
+        pod_ids = [orphan.pod.row.pod_id for orphan in found.orphans]
+        for pod in self.snapshot.pods.values():
+            if pod.state is PodState.STOPPED and pod.unsaved:
+                self._post(commands.ResumePod(pod_id=pod.pod_id))
+                pod_ids.append(pod.pod_id)
+                notes.append(f"Pod {pod.pod_id} is started again for the results that are on it; then it ends.")
+        self._core.wait_for(lambda snapshot: all(_is_settled(snapshot, pod_id) for pod_id in pod_ids), ANSWER_S)
+        return [pod_id for pod_id in pod_ids if pod_id in self.snapshot.pods], tuple(notes)
+
+    def _end_foreign(self, pod_id: str, verb: str) -> bool:
+        """End another process's pod. Returns whether there is such a pod."""
+        for row in self.look_for_orphans().foreign:
+            if row.pod_id == pod_id and row.provider_id is not None:
+                self._post(commands.EndForeign(pod_id=pod_id, provider_id=row.provider_id, verb=verb))
+                return True
+        return False
+
+
+def _is_settled(snapshot: Snapshot, pod_id: str) -> bool:
+    """Whether it is known what became of an adopted pod."""
+    pod = snapshot.pods.get(pod_id)
+    return pod is not None and pod.state not in (PodState.LOST, PodState.STOPPED, PodState.BOOTING, PodState.CONNECTING)

@@ -1,0 +1,283 @@
+"""What lanes, monitors and the clock tell the session, as plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from autopod_nb.comfyui.monitor import MonitorEvent
+from autopod_nb.models.event import PromptResult
+from autopod_nb.models.job import ResultFile
+from autopod_nb.models.pod import ObservedState, PodAddress
+from autopod_nb.models.snapshot import GpuUse
+from autopod_nb.session.commands import AdoptedJob, AdoptedPod, Command
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks: ``at`` UTC for the books, ``s`` monotonic seconds for lengths."""
+
+    at: datetime
+    s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """A second has passed. ``number`` counts them."""
+
+    number: int
+
+
+# --- events: a pod's life -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentWritten:
+    """The ledger holds the pod's name: now it may be made."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodCreated:
+    """The provider made it."""
+
+    pod_id: str
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodNotCreated:
+    """It is sure that nothing was made."""
+
+    pod_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodOwned:
+    """The ledger says that a pod which we take over is ours now."""
+
+    pod: AdoptedPod
+    jobs: tuple[AdoptedJob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAdopted:
+    """The lines to a pod that was taken over stand."""
+
+    pod_id: str
+    provider_id: str
+    address: PodAddress
+    local_port: int
+    comfyui_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignEnded:
+    """What the provider said to the end of another process's pod; ``why`` is empty if it agreed."""
+
+    pod_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuSeen:
+    """How busy its GPUs are; None: it cannot tell, and need not be asked again."""
+
+    pod_id: str
+    use: GpuUse | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPhase:
+    """What a booting pod does, in words."""
+
+    pod_id: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodAddressed:
+    """Its SSH address is known."""
+
+    pod_id: str
+    address: PodAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodReady:
+    """SSH, tunnel, ComfyUI and socket stand."""
+
+    pod_id: str
+    local_port: int
+    comfyui_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodBootFailed:
+    """It never became usable."""
+
+    pod_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineLost:
+    """The SSH line is down."""
+
+    pod_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineBack:
+    """The SSH line and the tunnel stand again."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodObserved:
+    """The provider says how the pod is, after the line was lost."""
+
+    pod_id: str
+    state: ObservedState
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodStopped:
+    """The provider confirmed the stop."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodTerminated:
+    """The provider confirmed the end."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillBilling:
+    """A stop or a termination did not work yet; it is tried again."""
+
+    pod_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodMessage:
+    """Something that the pod's ComfyUI told."""
+
+    pod_id: str
+    event: MonitorEvent
+
+
+# --- events: steps of a job; `attempt` keeps late answers of an earlier attempt out --------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobWritten:
+    """The ledger holds the job: now it may cost money."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputsUploaded:
+    """The pod has the inputs. ``names``: (input, ComfyUI's name of the file)."""
+
+    job_id: str
+    attempt: int
+    names: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptAccepted:
+    """ComfyUI took the workflow. ``complaints``: what it will leave out."""
+
+    job_id: str
+    attempt: int
+    complaints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepFailed:
+    """Upload or submission failed. ``line_at_fault``: it may work on another line or pod."""
+
+    job_id: str
+    attempt: int
+    why: str
+    line_at_fault: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCancelled:
+    """ComfyUI was told to end the prompt. ``gone``: it will leave no history."""
+
+    job_id: str
+    attempt: int
+    gone: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFetched:
+    """The history entry was read, and what it names is here."""
+
+    job_id: str
+    attempt: int
+    result: PromptResult
+    files: tuple[ResultFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchFailed:
+    """The results are not here yet. ``lost``: they never will be."""
+
+    job_id: str
+    attempt: int
+    why: str
+    lost: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerFailed:
+    """The ledger could not be written."""
+
+    why: str
+
+
+Event: TypeAlias = (
+    Tick
+    | IntentWritten
+    | PodCreated
+    | PodNotCreated
+    | PodOwned
+    | PodAdopted
+    | ForeignEnded
+    | GpuSeen
+    | PodPhase
+    | PodAddressed
+    | PodReady
+    | PodBootFailed
+    | LineLost
+    | LineBack
+    | PodObserved
+    | PodStopped
+    | PodTerminated
+    | StillBilling
+    | PodMessage
+    | JobWritten
+    | InputsUploaded
+    | PromptAccepted
+    | StepFailed
+    | PromptCancelled
+    | PromptFetched
+    | FetchFailed
+    | LedgerFailed
+)
+Message: TypeAlias = Command | Event

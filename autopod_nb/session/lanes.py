@@ -1,0 +1,141 @@
+"""Who does what: the lanes that effects run in, each a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from autopod_nb.session.effects import (
+    AdoptPod,
+    AskOffers,
+    BootPod,
+    CancelPrompt,
+    CreatePod,
+    DropLine,
+    Effect,
+    EndForeignPod,
+    FetchLogs,
+    FetchResults,
+    ForgetPrompt,
+    LookAtGpu,
+    PollCommands,
+    ReopenLine,
+    StopAtProvider,
+    SubmitPrompt,
+    TellWritten,
+    TerminateAtProvider,
+    UploadInputs,
+    WriteLedger,
+)
+from autopod_nb.threads import ServiceThread
+
+_log = logging.getLogger(__name__)
+_MONEY = "money"  # stop and terminate: never behind anything else
+_LEDGER = "ledger"  # one thread, in order
+_TRANSFERS = "transfers"
+_QUESTIONS = "questions"  # somebody waits for the answer
+_TRANSFER_THREADS = 3
+
+
+_LANES: dict[type, str] = {
+    StopAtProvider: _MONEY,
+    TerminateAtProvider: _MONEY,
+    EndForeignPod: _MONEY,
+    WriteLedger: _LEDGER,
+    TellWritten: _LEDGER,
+    PollCommands: _LEDGER,
+    UploadInputs: _TRANSFERS,
+    FetchResults: _TRANSFERS,
+    AskOffers: _QUESTIONS,
+    FetchLogs: _QUESTIONS,
+    LookAtGpu: "gpu",
+    # quick, and must not wait for what they abort
+    DropLine: "control",
+    ForgetPrompt: "control",
+}
+
+
+def lane_of(effect: Effect) -> str:
+    """The name of the lane that does it: what is not in the table belongs to its pod."""
+    if isinstance(effect, (CreatePod, BootPod, AdoptPod, ReopenLine, SubmitPrompt, CancelPrompt)):
+        return f"pod-{effect.pod_id}"
+    return _LANES[type(effect)]
+
+
+class _Lane:
+    """A queue and the threads that empty it."""
+
+    def __init__(self, name: str, threads: int, work: Callable[[list[Effect]], None], *, batch: bool) -> None:
+        self._queue: queue.SimpleQueue[Effect | None] = queue.SimpleQueue()
+        self._work = work
+        self._batch = batch
+        self._threads = [
+            ServiceThread(f"autopod-{name}" if threads == 1 else f"autopod-{name}-{number}", self._run).start()
+            for number in range(threads)
+        ]
+
+    def put(self, effect: Effect) -> None:
+        self._queue.put(effect)
+
+    def _run(self, stop: threading.Event) -> None:
+        while True:
+            effect = self._queue.get()
+            if effect is None:
+                return
+            effects = [effect]
+            ended = False
+            while self._batch and not self._queue.empty():
+                more = self._queue.get()
+                if more is None:
+                    ended = True
+                    break
+                effects.append(more)
+            self._work(effects)
+            if ended or stop.is_set():
+                return
+
+    def stop(self, *, finish: bool) -> None:
+        """End after what waits (*finish*), or after what is being done."""
+        for thread in self._threads:
+            if not finish:
+                thread.stop()
+            self._queue.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        ended = [thread.join(timeout_s) for thread in self._threads]  # each of them, also after one that did not end
+        return all(ended)
+
+
+class Lanes:
+    """Starts a lane when it is first needed.
+
+    Args:
+        work: does one effect, or several of the ledger's at once; called in the lane's thread, must not raise.
+    """
+
+    def __init__(self, work: Callable[[list[Effect]], None]) -> None:
+        self._work = work
+        self._lanes: dict[str, _Lane] = {}
+
+    def put(self, effect: Effect) -> None:
+        """Hand it to its lane. Called by the session thread only."""
+        name = lane_of(effect)
+        lane = self._lanes.get(name)
+        if lane is None:
+            threads = _TRANSFER_THREADS if name == _TRANSFERS else 1
+            lane = self._lanes[name] = _Lane(name, threads, self._work, batch=name == _LEDGER)
+        lane.put(effect)
+
+    def close(self, timeout_s: float) -> None:
+        """End every lane: money and ledger finish what waits, the others only what they are at."""
+        for name, lane in self._lanes.items():
+            if name != _LEDGER:
+                lane.stop(finish=name == _MONEY)
+        for name, lane in self._lanes.items():
+            if name != _LEDGER and not lane.join(timeout_s):
+                _log.error("lane %s did not end within %s s", name, timeout_s)
+        if (ledger := self._lanes.get(_LEDGER)) is not None:
+            ledger.stop(finish=True)
+            ledger.join(timeout_s)

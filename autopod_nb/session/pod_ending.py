@@ -1,0 +1,98 @@
+"""How a pod comes to its end, and what becomes of its jobs then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from autopod_nb.models.job import JobState
+from autopod_nb.models.pod import PodEvent, PodState
+from autopod_nb.models.snapshot import Level
+from autopod_nb.session import books, job_steps
+from autopod_nb.session.effects import DropLine, StopAtProvider, TerminateAtProvider
+from autopod_nb.session.state import JobData, PodData, WhyCancel
+from autopod_nb.session.step import Step
+
+ENDING = (PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
+
+
+def end(step: Step, pod: PodData) -> None:
+    """The rule: with results that are not here yet stop, else terminate."""
+    if unsaved(step, pod) and pod.provider_id is not None and pod.state is not PodState.STOPPED:
+        kept = [job.job_id for job in step.jobs_of(pod) if job.state is JobState.COLLECTING]
+        step.notice(
+            Level.WARNING,
+            f"Pod {pod.pod_id} is stopped, not terminated: the results of {', '.join(kept)} are still on it, and its"
+            " volume bills. `%autopod adopt` fetches them and ends it;"
+            f" `%autopod kill {pod.pod_id} --yes` gives them up.",
+            pod_id=pod.pod_id,
+        )
+        _leave_jobs(step, pod, f"its pod {pod.pod_id} was stopped", but=kept)
+        for job_id in kept:
+            job = step.job(job_id)
+            step.put(replace(job, retry_s=None, warning=f"Its results are on the stopped pod {pod.pod_id}."))
+        pod = replace(step.pods[pod.pod_id], phase="stopping", error=pod.error, ending=None)
+        pod = step.move_pod(pod, PodEvent.STOP)
+        step.emit(DropLine(pod_id=pod.pod_id))
+        step.emit(StopAtProvider(pod_id=pod.pod_id, provider_id=str(pod.provider_id)))
+    else:
+        terminate(step, pod)
+
+
+def unsaved(step: Step, pod: PodData) -> int:
+    """How many jobs have results on the pod that are not here."""
+    return sum(1 for job in step.jobs_of(pod) if job.state is JobState.COLLECTING)
+
+
+def terminate(step: Step, pod: PodData) -> None:
+    """Begin the end; it is over when the provider confirms it."""
+    pod = step.move_pod(replace(pod, phase="terminating"), PodEvent.TERMINATE)
+    _leave_jobs(step, pod, pod.error or f"its pod {pod.pod_id} was terminated")
+    step.emit(DropLine(pod_id=pod.pod_id))
+    if pod.provider_id is not None:
+        step.emit(TerminateAtProvider(pod_id=pod.pod_id, provider_id=pod.provider_id))
+    # else: the answer to create, or to the intent, is under way and ends it
+
+
+def gone(step: Step, pod: PodData) -> None:
+    """It is over: nothing bills any more."""
+    if pod.state is PodState.LOST:
+        step.emit(DropLine(pod_id=pod.pod_id))
+    elif pod.state is not PodState.TERMINATING:
+        pod = step.move_pod(pod, PodEvent.TERMINATE)
+    pod = step.move_pod(replace(pod, phase="gone", local_port=None), PodEvent.TERMINATED)
+    _leave_jobs(step, pod, pod.error or f"its pod {pod.pod_id} is gone")
+    step.record(books.lease_released(pod, step.rules))
+
+
+def _leave_jobs(step: Step, pod: PodData, why: str, *, but: Sequence[str] = ()) -> None:
+    """The pod does no more work: its jobs, *but* these, go elsewhere, or end."""
+    for job in step.jobs_of(step.pods[pod.pod_id]):
+        if job.job_id in but:
+            continue
+        if job.state is JobState.COLLECTING:
+            job_steps.fail(step, job, f"Its results are not here: {why}.")
+        elif job.cancel is not None:
+            job_steps.end_cancelled(step, job)
+        elif pod.ending is not None:
+            _give_up(step, job, why)
+        else:
+            job_steps.try_again(step, job, f"{why[:1].upper()}{why[1:]}.")
+    forsake(step, step.pods[pod.pod_id], why)
+
+
+def _give_up(step: Step, job: JobData, why: str) -> None:
+    cancelled = step.put(replace(job, cancel=WhyCancel.POD, cancel_text=why))
+    job_steps.end_cancelled(step, cancelled)
+
+
+def forsake(step: Step, pod: PodData, why: str) -> None:
+    """End waiting jobs that no pod will take any more."""
+    live = [other for other in step.pods.values() if other.state not in ENDING and other.ending is None]
+    for job_id in step.queue:
+        job = step.job(job_id)
+        if job.pod_wish == pod.pod_id or not live:
+            if pod.ending is not None:
+                _give_up(step, job, why)
+            else:
+                job_steps.fail(step, job, f"There is no pod for it: {why}")

@@ -1,0 +1,294 @@
+"""What happens to a pod: one function a message, each from state to state by the pod table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from autopod_nb.models.pod import ObservedState, PodEvent, PodState
+from autopod_nb.models.snapshot import Level
+from autopod_nb.session import books, job_steps, pod_ending
+from autopod_nb.session.commands import CloseSession, Connect, DetachPod, KillPod, ResumePod, StopPod
+from autopod_nb.session.effects import (
+    BootPod,
+    CreatePod,
+    ReopenLine,
+    StopAtProvider,
+    TerminateAtProvider,
+)
+from autopod_nb.session.events import (
+    GpuSeen,
+    IntentWritten,
+    LineBack,
+    LineLost,
+    PodAddressed,
+    PodBootFailed,
+    PodCreated,
+    PodNotCreated,
+    PodObserved,
+    PodPhase,
+    PodReady,
+    PodStopped,
+    PodTerminated,
+    StillBilling,
+)
+from autopod_nb.session.state import Ending, PodData, WhyCancel
+from autopod_nb.session.step import Step
+
+_WORKING = (PodState.READY, PodState.BUSY)
+_WITH_LINE = (PodState.CONNECTING, PodState.READY, PodState.BUSY, PodState.DRAINING)
+_END_RETRY_S = 5.0  # a guess: often enough for the money, seldom enough for the provider
+
+
+def connect(step: Step, message: Connect) -> None:
+    """Write the intent; nothing is made before it is in the ledger."""
+    plan = message.plan
+    step.limit_usd = plan.session_limit_usd
+    pod = step.put_pod(
+        PodData(
+            pod_id=message.pod_id,
+            name=message.pod_name,
+            offer=plan.offer,
+            session_id=step.rules.session_id,
+            idle_minutes=plan.idle_minutes,
+            ends_after_batch=message.ends_after_batch,
+            requested=step.now,
+        )
+    )
+    step.record(*books.pod_intent(pod, step.rules), then=IntentWritten(pod_id=pod.pod_id))
+
+
+def intent_written(step: Step, message: IntentWritten) -> None:
+    """Now it may be made."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.TERMINATING:  # killed before anything was made
+        pod_ending.gone(step, pod)
+        return
+    pod = step.move_pod(replace(pod, phase="asking the provider"), PodEvent.INTENT_WRITTEN)
+    step.emit(CreatePod(pod_id=pod.pod_id, name=pod.name, offer=pod.offer))
+
+
+def created(step: Step, message: PodCreated) -> None:
+    """The provider made it: bring it up, or end it if that is wanted by now."""
+    pod = step.put_pod(replace(step.pods[message.pod_id], provider_id=message.provider_id))
+    if pod.state is not PodState.REQUESTED:
+        step.record(books.pod_changed(pod, step.now))
+        step.emit(TerminateAtProvider(pod_id=pod.pod_id, provider_id=message.provider_id))
+        return
+    step.move_pod(replace(pod, phase="booting"), PodEvent.CREATED)
+    step.emit(BootPod(pod_id=pod.pod_id, provider_id=message.provider_id, within_minutes=step.rules.boot_minutes))
+
+
+def not_created(step: Step, message: PodNotCreated) -> None:
+    """Nothing was made."""
+    pod = replace(step.pods[message.pod_id], error=message.why)
+    step.notice(Level.ERROR, f"No pod: {message.why}", pod_id=pod.pod_id)
+    if pod.state is PodState.REQUESTED:
+        pod = step.move_pod(pod, PodEvent.CREATE_FAILED)
+        pod_ending.forsake(step, pod, message.why)
+    else:
+        pod_ending.gone(step, pod)
+
+
+def phase(step: Step, message: PodPhase) -> None:
+    """What it does while it boots."""
+    pod = step.pods[message.pod_id]
+    if pod.state in (PodState.BOOTING, PodState.CONNECTING, PodState.LOST):
+        step.put_pod(replace(pod, phase=message.phase))
+
+
+def gpu_seen(step: Step, message: GpuSeen) -> None:
+    """How busy its GPUs are."""
+    pod = step.pods[message.pod_id]
+    step.put_pod(replace(pod, gpu_use=message.use, has_gpu_figures=message.use is not None))
+
+
+def addressed(step: Step, message: PodAddressed) -> None:
+    """Its SSH address is known."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.BOOTING:
+        step.move_pod(replace(pod, address=message.address, phase="opening SSH"), PodEvent.SSH_ADDRESS)
+
+
+def ready(step: Step, message: PodReady) -> None:
+    """It can work."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.CONNECTING:
+        pod = replace(pod, local_port=message.local_port, phase=f"ComfyUI {message.comfyui_version}")
+        pod = step.move_pod(replace(pod, idle_since_s=step.now.s), PodEvent.COMFY_READY)
+        for job in step.jobs_of(pod):  # it was started again for the results that are on it
+            job_steps.fetch_again(step, job)
+        if pod.ending is not None:
+            step.move_pod(replace(pod, idle_since_s=None), PodEvent.DRAIN)
+
+
+def boot_failed(step: Step, message: PodBootFailed) -> None:
+    """It never became usable: end it, for it bills."""
+    pod = step.pods[message.pod_id]
+    if pod.state in (PodState.BOOTING, PodState.CONNECTING):
+        pod = step.put_pod(replace(pod, error=message.why))
+        step.notice(Level.ERROR, f"Pod {pod.pod_id} did not come up and is ended: {message.why}", pod_id=pod.pod_id)
+        pod_ending.end(step, pod)
+
+
+def line_lost(step: Step, message: LineLost) -> None:
+    """Silence counts as billing: open the line again, or learn from the provider what became of the pod."""
+    pod = step.pods[message.pod_id]
+    provider_id, address = pod.provider_id, pod.address
+    if pod.state not in _WITH_LINE or provider_id is None or address is None:
+        return
+    step.notice(Level.WARNING, f"Pod {pod.pod_id}: {message.why} Reconnecting.", pod_id=pod.pod_id)
+    pod = replace(pod, lost_since_s=step.now.s, phase="reconnecting")
+    step.move_pod(pod, PodEvent.CONTACT_LOST)
+    for job in step.jobs_of(pod):
+        step.put(replace(job, track=replace(job.track, unknown=True)))
+    step.emit(ReopenLine(pod_id=pod.pod_id, provider_id=provider_id, address=address))
+
+
+def line_back(step: Step, message: LineBack) -> None:
+    """The line stands again; the monitor finds out what happened meanwhile."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.LOST:
+        idle_since_s = None if pod.active else step.now.s
+        silent_since_s = None if pod.silent_since_s is None else step.now.s  # it could not answer without a line
+        pod = replace(pod, lost_since_s=None, silent_since_s=silent_since_s)
+        pod = replace(pod, phase="connected again", idle_since_s=idle_since_s)
+        pod = step.move_pod(pod, PodEvent.CONTACT_BACK)
+        if pod.ending is not None:
+            step.move_pod(pod, PodEvent.DRAIN)
+
+
+def comfyui_silent(step: Step, pod: PodData) -> None:
+    """Its event socket is gone: mostly for a moment, sometimes because ComfyUI died."""
+    if pod.silent_since_s is None:
+        pod = step.put_pod(replace(pod, silent_since_s=step.now.s))
+    for job in step.jobs_of(pod):
+        step.put(replace(job, track=replace(job.track, unknown=True)))
+
+
+def comfyui_back(step: Step, pod: PodData) -> None:
+    """The socket is open again; the monitor finds out what happened meanwhile."""
+    if pod.silence_told:
+        step.notice(Level.INFO, f"ComfyUI on pod {pod.pod_id} answers again.", pod_id=pod.pod_id)
+        pod = replace(pod, phase="ComfyUI answers again")
+    if pod.silent_since_s is not None:
+        step.put_pod(replace(pod, silent_since_s=None, silence_told=False))
+
+
+def observed(step: Step, message: PodObserved) -> None:
+    """The provider says what became of a pod whose line is lost."""
+    pod = step.pods[message.pod_id]
+    if pod.state is not PodState.LOST:
+        return
+    if message.state is ObservedState.TERMINATED:
+        why = f"Pod {pod.pod_id} is gone: {message.detail}."
+        step.notice(Level.ERROR, why, pod_id=pod.pod_id)
+        pod_ending.gone(step, replace(pod, error=why))
+    elif message.state is ObservedState.STOPPED:
+        why = f"Pod {pod.pod_id} stopped without being asked: {message.detail}."
+        step.notice(Level.ERROR, why, pod_id=pod.pod_id)
+        pod_ending.end(step, replace(pod, error=why))
+
+
+def stop(step: Step, message: StopPod) -> None:
+    """Take no more work, finish and fetch (or break off, with ``now``), then end."""
+    pod = step.pods[message.pod_id]
+    if pod.state in pod_ending.ENDING:
+        if pod.state is PodState.STOPPED:
+            pod_ending.terminate(step, pod)
+        return
+    pod = step.put_pod(replace(pod, ending=Ending.NOW if message.now else Ending.DRAIN))
+    if pod.state in _WORKING:
+        pod = step.move_pod(replace(pod, phase="finishing"), PodEvent.DRAIN)
+    elif pod.state is not PodState.DRAINING:  # it has not begun to work
+        pod_ending.end(step, pod)
+        return
+    if message.now:
+        for job in step.jobs_of(pod):
+            job_steps.request_cancel(step, job, WhyCancel.POD, f"pod {pod.pod_id} was stopped")
+    pod_ending.forsake(step, pod, f"pod {pod.pod_id} takes no more work")
+
+
+def resume(step: Step, message: ResumePod) -> None:
+    """Start a stopped pod again for the results that are on it; it ends when they are here."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.STOPPED and pod.provider_id is not None:
+        provider_id = pod.provider_id
+        pod = step.move_pod(replace(pod, ending=Ending.DRAIN, phase="starting again"), PodEvent.START)
+        step.emit(
+            BootPod(pod_id=pod.pod_id, provider_id=provider_id, within_minutes=step.rules.boot_minutes, start=True)
+        )
+
+
+def kill(step: Step, message: KillPod) -> None:
+    """Terminate, whatever it does."""
+    pod = step.pods[message.pod_id]
+    if pod.state not in (PodState.TERMINATING, PodState.TERMINATED):
+        pod_ending.terminate(step, replace(pod, ending=Ending.KILL))
+
+
+def detach(step: Step, message: DetachPod) -> None:
+    """It stays when the session closes."""
+    step.put_pod(replace(step.pods[message.pod_id], detached=True, ends_after_batch=False))
+
+
+def close_all(step: Step, _message: CloseSession) -> None:
+    """The session closes: what is not detached ends now, by the rule."""
+    for pod_id in list(step.pods):
+        pod = step.pods[pod_id]
+        if pod.state not in pod_ending.ENDING and not pod.detached:
+            pod_ending.end(step, replace(pod, ending=Ending.NOW))
+
+
+def stopped(step: Step, message: PodStopped) -> None:
+    """The provider confirmed the stop."""
+    pod = step.pods[message.pod_id]
+    if pod.state is PodState.STOPPING:
+        step.move_pod(replace(pod, phase="stopped; its volume bills"), PodEvent.STOPPED)
+
+
+def terminated(step: Step, message: PodTerminated) -> None:
+    """The provider confirmed the end."""
+    pod = step.pods[message.pod_id]
+    if pod.state is not PodState.TERMINATED:
+        pod_ending.gone(step, pod)
+
+
+def still_billing(step: Step, message: StillBilling) -> None:
+    """A stop or a termination did not work yet."""
+    pod = step.pods[message.pod_id]
+    if pod.error != message.why:
+        text = f"Pod {pod.pod_id} may still bill: {message.why} It is tried again until that is sure."
+        step.notice(Level.ERROR, text, pod_id=pod.pod_id)
+    step.put_pod(replace(pod, error=message.why, end_retry_s=step.now.s + _END_RETRY_S))
+
+
+def end_again(step: Step, pod: PodData) -> None:
+    """The pause after a stop or a termination that failed is over."""
+    step.put_pod(replace(pod, end_retry_s=None))
+    if pod.provider_id is not None:
+        ends = StopAtProvider if pod.state is PodState.STOPPING else TerminateAtProvider
+        step.emit(ends(pod_id=pod.pod_id, provider_id=pod.provider_id))
+
+
+def settle(step: Step) -> None:
+    """After each message: does a pod work, rest, or end?"""
+    job_steps.hand_out(step)
+    for pod_id in list(step.pods):
+        pod = step.pods[pod_id]
+        if pod.state is PodState.READY and pod.active:
+            pod = step.move_pod(replace(pod, idle_since_s=None), PodEvent.WORK)
+        elif pod.state is PodState.BUSY and not pod.active:
+            pod = step.move_pod(replace(pod, idle_since_s=step.now.s), PodEvent.WORK_DONE)
+        drained = pod.state is PodState.DRAINING and (not pod.active or _only_failed_fetches(step, pod))
+        batch_done = pod.state is PodState.READY and pod.ends_after_batch and not _waits_for(step, pod)
+        if drained or batch_done:
+            pod_ending.end(step, pod)
+
+
+def _only_failed_fetches(step: Step, pod: PodData) -> bool:
+    """Whether a pod that is to end now waits for nothing but results that cannot be fetched now."""
+    return pod.ending is Ending.NOW and all(job.retry_s is not None for job in step.jobs_of(pod))
+
+
+def _waits_for(step: Step, pod: PodData) -> bool:
+    return any(step.job(job_id).pod_wish in (None, pod.pod_id) for job_id in step.queue)

@@ -1,0 +1,267 @@
+"""The pod lanes' hand: rent, bring up, reconnect, end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from autopod_nb.clock import Clock, Deadline
+from autopod_nb.config import Settings
+from autopod_nb.errors import AutopodError, BootFailed, Gone, ProviderError, SshError
+from autopod_nb.models.pod import ObservedState
+from autopod_nb.pods import launch
+from autopod_nb.pods.gpu import read_gpu_use
+from autopod_nb.pods.launch import PodLink
+from autopod_nb.providers.base import PodOrder, Provider
+from autopod_nb.session import events
+from autopod_nb.session.effects import (
+    AdoptPod,
+    AskOffers,
+    BootPod,
+    CreatePod,
+    DropLine,
+    EndForeignPod,
+    FetchLogs,
+    LookAtGpu,
+    ReopenLine,
+    StopAtProvider,
+    TerminateAtProvider,
+)
+from autopod_nb.session.events import Message
+from autopod_nb.ssh.keys import load_key, own_key_path, public_line
+
+if TYPE_CHECKING:
+    import paramiko
+
+_RECONNECT_S = 20.0
+_FIRST_RECONNECT_S = 3.0  # short, for what cut the line may have ended the pod, which the provider tells next
+_RECONNECT_PAUSE_S = 2.0
+_LAST_WORDS_S = 10.0  # a pod whose line broke may take a moment until its provider knows why; a guess
+_LOOK_S = 0.1
+
+
+class PodWork:
+    """Holds the lines to all pods. Its methods raise; :class:`autopod_nb.session.work.Worker` tells the session.
+
+    Args:
+        settings: home, ports, time allowed.
+        provider: who rents out pods.
+        clock: the time.
+        post: puts a message into the session's inbox.
+    """
+
+    def __init__(
+        self, settings: Settings, *, provider: Provider, clock: Clock, post: Callable[[Message], None]
+    ) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._clock = clock
+        self._post = post
+        self._lock = threading.Lock()
+        self._links: dict[str, PodLink] = {}
+        self._key: paramiko.PKey | None = None
+
+    def offers(self, effect: AskOffers) -> None:
+        """Ask the provider what it has."""
+        self._provider.authenticate()
+        effect.reply.set_result(self._provider.offers(effect.gpu_count))
+
+    def link(self, pod_id: str) -> PodLink:
+        """What is open to a pod."""
+        with self._lock:
+            return self._links.setdefault(pod_id, PodLink())
+
+    def _new_link(self, pod_id: str) -> PodLink:
+        """A pod that was started again has another host key, and nothing of the old line is left."""
+        with self._lock:
+            self._links[pod_id] = PodLink()
+            return self._links[pod_id]
+
+    def _ssh_key(self) -> paramiko.PKey:
+        with self._lock:
+            if self._key is None:
+                self._key = load_key(self._settings.ssh_key_path or own_key_path(self._settings.home))
+            return self._key
+
+    def logs(self, effect: FetchLogs) -> None:
+        """Bring the last lines of a log."""
+        if effect.provider_id is not None:
+            effect.reply.set_result(self._provider.logs(effect.provider_id, effect.lines))
+        else:
+            effect.reply.set_result(launch.comfyui_log(self.link(effect.pod_id), effect.lines))
+
+    def look_at_gpu(self, effect: LookAtGpu) -> None:
+        """Ask a pod how busy its GPUs are; a line that is down is another matter, and told elsewhere."""
+        connection = self.link(effect.pod_id).connection
+        if connection is not None:
+            self._post(events.GpuSeen(pod_id=effect.pod_id, use=read_gpu_use(connection)))
+
+    def create(self, effect: CreatePod) -> None:
+        """Rent it, once."""
+        order = PodOrder(name=effect.name, offer=effect.offer, public_key=public_line(self._ssh_key()))
+        abort = self.link(effect.pod_id).abort
+        record = launch.create(self._provider, order, clock=self._clock, abort=abort)
+        self._post(events.PodCreated(pod_id=effect.pod_id, provider_id=record.provider_id))
+
+    def boot(self, effect: BootPod) -> None:
+        """Wait for the address, open the line, wait for ComfyUI, open the socket."""
+        pod_id = effect.pod_id
+        link = self._new_link(pod_id) if effect.start else self.link(pod_id)
+        deadline = Deadline(self._clock, float(effect.within_minutes) * 60)
+        try:
+            if effect.start:
+                self._provider.start(effect.provider_id)
+            address = launch.wait_address(
+                self._provider, effect.provider_id, deadline=deadline, clock=self._clock, abort=link.abort
+            )
+            self._post(events.PodAddressed(pod_id=pod_id, address=address))
+            launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+            self._post(events.PodPhase(pod_id=pod_id, phase="waiting for ComfyUI"))
+            self._open_comfyui(pod_id, link, deadline)
+        except AutopodError as error:
+            # a pod that ends while SSH is being opened looks like a line that was lost, or a key that was refused
+            line_down = isinstance(error, SshError) or (link.connection is not None and not link.connection.alive)
+            why = self._why_it_ended(effect.provider_id) if line_down and not link.abort.is_set() else ""
+            link.close()
+            raise BootFailed(why or str(error)) from error
+        if link.abort.is_set() or link.tunnel is None:
+            link.close()
+            return
+        self._post(events.PodReady(pod_id=pod_id, local_port=link.tunnel.port, comfyui_version=link.comfyui_version))
+
+    def _why_it_ended(self, provider_id: str) -> str:
+        """The provider's words for a pod whose line broke while it booted; empty if it does not know of an end."""
+        deadline = Deadline(self._clock, _LAST_WORDS_S)
+        pause = threading.Event()
+        while not deadline.passed:
+            try:
+                record = self._provider.describe(provider_id)
+            except ProviderError:
+                return ""
+            if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+                return f"it ended while it booted: {record.detail}"
+            self._clock.wait(pause, _LOOK_S)
+        return ""
+
+    def adopt(self, effect: AdoptPod) -> None:
+        """Find a pod that another process rented, open its lines, and follow the prompts that it left there."""
+        link = self.link(effect.pod_id)
+        while not link.abort.is_set():
+            try:
+                if self._try_adopt(effect, link):
+                    return
+            except AutopodError as error:
+                self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"adopting; {error}"))
+                link.drop()
+            self._clock.wait(link.abort, _RECONNECT_PAUSE_S)
+
+    def _try_adopt(self, effect: AdoptPod, link: PodLink) -> bool:
+        """Returns whether it is decided what becomes of it."""
+        try:
+            record = launch.find(self._provider, effect.provider_id, effect.name)
+            if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+                self._observed(effect.pod_id, record.state, record.detail)
+                return True
+            self._provider.adopt(record.provider_id)
+        except Gone as error:
+            self._observed(effect.pod_id, ObservedState.TERMINATED, str(error))
+            return True
+        deadline = Deadline(self._clock, _RECONNECT_S)
+        address = launch.wait_address(
+            self._provider, record.provider_id, deadline=deadline, clock=self._clock, abort=link.abort
+        )
+        launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+        self._open_comfyui(effect.pod_id, link, deadline, effect.prompt_ids)
+        if link.tunnel is not None:
+            self._post(
+                events.PodAdopted(
+                    pod_id=effect.pod_id,
+                    provider_id=record.provider_id,
+                    address=address,
+                    local_port=link.tunnel.port,
+                    comfyui_version=link.comfyui_version,
+                )
+            )
+        return True
+
+    def end_foreign(self, effect: EndForeignPod) -> None:
+        """End a pod that another process owns."""
+        if effect.stop:
+            self._provider.stop(effect.provider_id)
+        else:
+            self._provider.terminate(effect.provider_id)
+        self._post(events.ForeignEnded(pod_id=effect.pod_id, why=""))
+
+    def _open_comfyui(self, pod_id: str, link: PodLink, deadline: Deadline, prompt_ids: Sequence[str] = ()) -> None:
+        launch.open_comfyui(
+            link,
+            wanted_port=self._settings.local_port,
+            on_lost=lambda: self._line_lost(pod_id),
+            on_event=lambda event: self._post(events.PodMessage(pod_id=pod_id, event=event)),
+            prompt_ids=prompt_ids,
+            deadline=deadline,
+            clock=self._clock,
+        )
+
+    def _line_lost(self, pod_id: str) -> None:
+        if not self.link(pod_id).abort.is_set():
+            self._post(events.LineLost(pod_id=pod_id, why="the SSH line was lost."))
+
+    def reopen(self, effect: ReopenLine) -> None:
+        """Until the line stands, the pod is gone, or it is being ended."""
+        link = self.link(effect.pod_id)
+        within_s = _FIRST_RECONNECT_S
+        while not link.abort.is_set():
+            try:
+                record = self._provider.describe(effect.provider_id)
+            except Gone as error:
+                self._observed(effect.pod_id, ObservedState.TERMINATED, str(error))
+                return
+            except ProviderError as error:
+                self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"reconnecting; {error}"))
+            else:
+                if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+                    self._observed(effect.pod_id, record.state, record.detail)
+                    return
+            deadline, within_s = Deadline(self._clock, within_s), _RECONNECT_S
+            try:
+                launch.reopen_line(link, self._ssh_key(), deadline=deadline, clock=self._clock)
+            except SshError as error:
+                self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"reconnecting; {error}"))
+                self._clock.wait(link.abort, _RECONNECT_PAUSE_S)
+            else:
+                self._post(events.LineBack(pod_id=effect.pod_id))
+                return
+
+    def _observed(self, pod_id: str, state: ObservedState, detail: str) -> None:
+        self._post(events.PodObserved(pod_id=pod_id, state=state, detail=detail))
+
+    def drop(self, effect: DropLine) -> None:
+        """Close what is open to a pod, and abort what goes on there."""
+        self.link(effect.pod_id).close()
+
+    def stop(self, effect: StopAtProvider) -> None:
+        """Stop it."""
+        self._provider.stop(effect.provider_id)
+        self._post(events.PodStopped(pod_id=effect.pod_id))
+
+    def terminate(self, effect: TerminateAtProvider) -> None:
+        """Ask for the end, and believe it only when the provider does not know the pod any more."""
+        self._provider.terminate(effect.provider_id)
+        try:
+            record = self._provider.describe(effect.provider_id)
+        except Gone:
+            self._post(events.PodTerminated(pod_id=effect.pod_id))
+            return
+        if record.state is ObservedState.TERMINATED:
+            self._post(events.PodTerminated(pod_id=effect.pod_id))
+        else:
+            self._post(events.StillBilling(pod_id=effect.pod_id, why=f"the provider says {record.state.value}."))
+
+    def close(self) -> None:
+        """Close every line; whatever waits on one gives up. Safe to call twice."""
+        with self._lock:
+            links = list(self._links.values())
+        for link in links:
+            link.close()

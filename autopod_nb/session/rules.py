@@ -1,0 +1,226 @@
+"""What a tick of the clock brings: limits, idle pods, stuck jobs, retries, leases, and the meter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from autopod_nb.models.job import JobState
+from autopod_nb.models.money import MoneyKind, Purpose, show_usd
+from autopod_nb.models.pod import PodState, may_bill
+from autopod_nb.models.snapshot import Level
+from autopod_nb.pods.limits import LimitLevel, limit_level, seconds_left
+from autopod_nb.pods.meter import Activity, running_usd
+from autopod_nb.pods.meter import settle as settle_meter
+from autopod_nb.session import books, job_steps, pod_ending, pod_steps
+from autopod_nb.session.commands import KeepWaiting, StopPod
+from autopod_nb.session.effects import LookAtGpu, PollCommands
+from autopod_nb.session.state import Ending, JobData, PodData, WhyCancel
+from autopod_nb.session.step import Step
+
+_CANCEL_WITHIN_S = 30.0  # a server that does not confirm a cancellation by then is not waited for; a guess
+_NOW_WITHIN_S = 30.0  # the same for a pod that is to end now
+_LEASE_EVERY_S = 5
+_GPU_EVERY_S = 5
+_WORKING = (PodState.READY, PodState.BUSY, PodState.DRAINING)
+_SILENT_S = 15.0  # a socket that is gone for longer is worth a word; a guess
+# whose work the pod's seconds are paid for when it has several jobs: the one that renders
+_PAID_FIRST = (JobState.RUNNING, JobState.SUBMITTED, JobState.UPLOADING, JobState.COLLECTING)
+_BOOTS = (PodState.REQUESTED, PodState.BOOTING, PodState.CONNECTING)
+
+
+def tick(step: Step, number: int) -> None:
+    """A second has passed."""
+    for pod in list(step.pods.values()):
+        if not (may_bill(pod.state) or pod.state is PodState.STOPPED):
+            continue
+        if number % _LEASE_EVERY_S == 0:
+            step.record(books.lease_renewed(pod, step.rules, step.now))
+        if number % _GPU_EVERY_S == 0 and pod.state in _WORKING and pod.has_gpu_figures:
+            step.emit(LookAtGpu(pod_id=pod.pod_id))
+        for job in step.jobs_of(pod):
+            _look_at_job(step, step.pods[pod.pod_id], job)
+        _look_at_silence(step, step.pods[pod.pod_id])
+        _look_at_pod(step, step.pods[pod.pod_id])
+    ours = tuple(pod.pod_id for pod in step.pods.values() if may_bill(pod.state) or pod.state is PodState.STOPPED)
+    if ours:
+        step.emit(PollCommands(pod_ids=ours))
+    for kind in {pod.offer.kind for pod in step.pods.values()}:
+        _look_at_session(step, kind)
+
+
+def activity(step: Step, pod: PodData) -> Activity | None:
+    """What the pod is paid for just now."""
+    price = pod.offer.price_per_hour_usd
+    if pod.state is PodState.STOPPED:
+        return Activity(purpose=Purpose.STORAGE, price_per_hour_usd=pod.offer.stopped_price_per_hour_usd)
+    if not may_bill(pod.state):
+        return None
+    if pod.state in _BOOTS or (pod.state is PodState.TERMINATING and pod.local_port is None):
+        return Activity(purpose=Purpose.BOOT, price_per_hour_usd=price)
+    jobs = sorted(step.jobs_of(pod), key=lambda job: _PAID_FIRST.index(job.state))
+    if not jobs:
+        return Activity(purpose=Purpose.IDLE, price_per_hour_usd=price)
+    return Activity(purpose=Purpose.JOB, price_per_hour_usd=price, job_id=jobs[0].job_id, attempt=jobs[0].attempt)
+
+
+def charge(step: Step) -> None:
+    """Let every meter follow its pod."""
+    for pod in list(step.pods.values()):
+        meter, done = settle_meter(
+            pod.meter,
+            activity(step, pod),
+            pod_id=pod.pod_id,
+            kind=pod.offer.kind,
+            now=step.now.at,
+            now_s=step.now.s,
+        )
+        if done is not None:
+            step.charge(done)
+        if meter is not pod.meter:
+            paid = Decimal(0) if done is None else done.amount_usd
+            step.put_pod(replace(pod, meter=meter, spent_usd=pod.spent_usd + paid))
+
+
+def job_cost(job: JobData, pod: PodData | None, now_s: float) -> Decimal:
+    """What the job has cost, with the stretch that runs."""
+    running = pod is not None and pod.meter.activity is not None and pod.meter.activity.job_id == job.job_id
+    return job.spent_usd + (running_usd(pod.meter, now_s) if running and pod is not None else Decimal(0))
+
+
+def pod_cost(pod: PodData, now_s: float) -> Decimal:
+    """What the pod has cost, with the stretch that runs."""
+    return pod.spent_usd + running_usd(pod.meter, now_s)
+
+
+def session_cost(spent: Decimal, pods: list[PodData], kind: MoneyKind, now_s: float) -> Decimal:
+    """What the session has cost in one kind of money, with the stretches that run."""
+    return spent + sum((running_usd(pod.meter, now_s) for pod in pods if pod.offer.kind is kind), Decimal(0))
+
+
+def keep_waiting(step: Step, message: KeepWaiting) -> None:
+    """The person has seen that the job is stuck."""
+    job = step.find_job(message.job_id)
+    if job is not None:
+        step.put(replace(job, progress_s=step.now.s, warning=""))
+
+
+def _look_at_job(step: Step, pod: PodData, job: JobData) -> None:
+    config = job.spec.pod_config
+    cost = job_cost(job, pod, step.now.s)
+    level = limit_level(cost, config.max_cost_usd)
+    if level is not job.limit:
+        job = step.put(replace(job, limit=level))
+        if level is LimitLevel.NEAR and config.max_cost_usd is not None:
+            text = f"{job.job_id} has cost {show_usd(cost, pod.offer.kind)}: 90 % of its limit is reached."
+            step.notice(Level.WARNING, text, job_id=job.job_id)
+    if level is LimitLevel.REACHED:
+        text = f"its limit of {config.max_cost_usd} USD was reached; raise max_cost_usd to let it run longer"
+        job_steps.request_cancel(step, job, WhyCancel.LIMIT, text)
+    elif _is_out_of_time(step, job):
+        text = f"it ran longer than its timeout_minutes, {config.timeout_minutes}; raise it to let it run longer"
+        job_steps.request_cancel(step, job, WhyCancel.TIMEOUT, text)
+    _look_at_time(step, pod, step.job(job.job_id))
+
+
+def _is_out_of_time(step: Step, job: JobData) -> bool:
+    minutes = job.spec.pod_config.timeout_minutes
+    if minutes is None or job.taken is None or job.state is JobState.COLLECTING:
+        return False
+    return not seconds_left(job.taken.s, step.now.s, minutes)
+
+
+def _look_at_time(step: Step, pod: PodData, job: JobData) -> None:
+    """Retries that are due, cancellations that nobody confirms, jobs that do not move."""
+    now_s = step.now.s
+    if job.retry_s is not None and now_s >= job.retry_s and pod.state in _WORKING:
+        job_steps.fetch_again(step, job)
+    elif job.cancel is not None and job.state is not JobState.COLLECTING and now_s - job.cancel_s > _CANCEL_WITHIN_S:
+        job_steps.end_cancelled(step, job)
+    elif _is_stuck(step, pod, job) and not job.warning:
+        cost = show_usd(job_cost(job, pod, now_s), pod.offer.kind)
+        hourly = show_usd(pod.offer.price_per_hour_usd, pod.offer.kind)
+        text = (
+            f"{job.job_id} has made no progress for {step.rules.stuck_minutes} minutes; it has cost {cost} and costs"
+            f" {hourly} an hour. Wait on, open ComfyUI, `%autopod cancel {job.job_id}`, or kill the pod."
+        )
+        step.put(replace(job, warning=text))
+        step.notice(Level.WARNING, text, job_id=job.job_id, pod_id=pod.pod_id)
+
+
+def _is_stuck(step: Step, pod: PodData, job: JobData) -> bool:
+    renders = job.state is JobState.RUNNING
+    first = job.state is JobState.SUBMITTED and pod.active[:1] == (job.job_id,)
+    return (renders or first) and not seconds_left(job.progress_s, step.now.s, step.rules.stuck_minutes)
+
+
+def _look_at_pod(step: Step, pod: PodData) -> None:
+    if pod.end_retry_s is not None and step.now.s >= pod.end_retry_s:
+        pod_steps.end_again(step, pod)
+    elif pod.state is PodState.READY and pod.idle_since_s is not None and not pod.active:
+        if not seconds_left(pod.idle_since_s, step.now.s, pod.idle_minutes):
+            text = f"Pod {pod.pod_id} had nothing to do for {pod.idle_minutes} minutes and is ended."
+            step.notice(Level.INFO, text, pod_id=pod.pod_id)
+            pod_ending.end(step, pod)
+    elif pod.state is PodState.LOST and pod.lost_since_s is not None:
+        if not seconds_left(pod.lost_since_s, step.now.s, pod.idle_minutes):
+            text = f"Pod {pod.pod_id} could not be reached for {pod.idle_minutes} minutes and is ended."
+            step.notice(Level.ERROR, text, pod_id=pod.pod_id)
+            pod_ending.end(step, replace(pod, error=text))
+    elif pod.active and _fetches_in_vain(step, pod):
+        text = f"Nothing could be fetched from pod {pod.pod_id} for {pod.idle_minutes} minutes while it bills."
+        step.notice(Level.WARNING, text, pod_id=pod.pod_id)
+        pod_ending.end(step, pod)
+    elif pod.state is PodState.DRAINING and pod.ending is Ending.NOW:
+        waits = [job for job in step.jobs_of(pod) if job.cancel is not None]
+        if any(step.now.s - job.cancel_s > _NOW_WITHIN_S for job in waits):
+            pod_ending.end(step, pod)
+
+
+def _fetches_in_vain(step: Step, pod: PodData) -> bool:
+    """Whether all that the GPU is paid for is results that cannot be fetched, and for long."""
+    jobs = step.jobs_of(pod)
+    vain = all(job.state is JobState.COLLECTING and job.retries for job in jobs)
+    newest_s = max(job.progress_s for job in jobs)
+    return vain and pod.state in _WORKING and not seconds_left(newest_s, step.now.s, pod.idle_minutes)
+
+
+def _look_at_silence(step: Step, pod: PodData) -> None:
+    """SSH stands, but ComfyUI does not answer: nothing renders there, and it bills."""
+    minutes = step.rules.stuck_minutes
+    if pod.silent_since_s is None or pod.state not in _WORKING or step.now.s - pod.silent_since_s < _SILENT_S:
+        return
+    if not seconds_left(pod.silent_since_s, step.now.s, minutes):
+        text = f"ComfyUI on pod {pod.pod_id} did not answer for {minutes} minutes, so the pod is ended."
+        step.notice(Level.ERROR, text, pod_id=pod.pod_id)
+        pod_ending.end(step, replace(pod, error=text))
+    elif not pod.silence_told:
+        text = (
+            f"ComfyUI on pod {pod.pod_id} does not answer, though SSH does. Unless it comes back within {minutes}"
+            f" minutes the pod is ended; `%autopod kill {pod.pod_id}` ends it now."
+        )
+        step.notice(Level.WARNING, text, pod_id=pod.pod_id)
+        step.put_pod(replace(pod, silence_told=True, phase="ComfyUI does not answer"))
+
+
+def _look_at_session(step: Step, kind: MoneyKind) -> None:
+    pods = [pod for pod in step.pods.values() if pod.offer.kind is kind]
+    cost = session_cost(step.spent_usd.get(kind, Decimal(0)), pods, kind, step.now.s)
+    level = limit_level(cost, step.limit_usd)
+    if level is step.limits.get(kind, LimitLevel.FINE):
+        return
+    step.limits[kind] = level
+    if level is LimitLevel.NEAR:
+        text = f"The session has cost {show_usd(cost, kind)}: 90 % of its limit of {step.limit_usd} USD is reached."
+        step.notice(Level.WARNING, text)
+    elif level is LimitLevel.REACHED:
+        text = f"The session has reached its limit of {step.limit_usd} USD: everything that bills is ended now."
+        step.notice(Level.ERROR, text)
+        for pod in pods:
+            _end_for_limit(step, pod, f"the session's limit of {step.limit_usd} USD was reached")
+
+
+def _end_for_limit(step: Step, pod: PodData, text: str) -> None:
+    for job in step.jobs_of(pod):
+        job_steps.request_cancel(step, job, WhyCancel.LIMIT, text)
+    pod_steps.stop(step, StopPod(pod_id=pod.pod_id, now=True))

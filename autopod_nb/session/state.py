@@ -1,0 +1,177 @@
+"""What the session knows: frozen, and changed only by the reducer."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from types import MappingProxyType
+
+from autopod_nb.comfyui.workflow import WorkflowTemplate
+from autopod_nb.models.event import PromptFault
+from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile
+from autopod_nb.models.money import MoneyKind
+from autopod_nb.models.offer import Offer
+from autopod_nb.models.pod import PodAddress, PodState
+from autopod_nb.models.snapshot import GpuUse, Notice
+from autopod_nb.pods.limits import LimitLevel
+from autopod_nb.pods.meter import Meter
+from autopod_nb.session.events import Moment
+from autopod_nb.session.progress import Track
+from autopod_nb.storage.rows import Owner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The settings that the reducer goes by; see :class:`autopod_nb.config.Settings`.
+
+    Attributes:
+        session_id: names this session in the ledger.
+        owner: this process, for the owner lease.
+        stuck_minutes: a job without progress is reported after this.
+        boot_minutes: a pod that is not ready after this is given up.
+        depth: jobs that a pod has at the same time, one of them rendering: the next is there before the GPU is free.
+        attempts: how often a job is tried when its pod or server dies.
+    """
+
+    session_id: str
+    owner: Owner
+    stuck_minutes: Decimal
+    boot_minutes: Decimal
+    depth: int = 2
+    attempts: int = 2
+
+
+class Ending(str, Enum):
+    """How a pod is to end."""
+
+    DRAIN = "finish, fetch, end"
+    NOW = "end now"
+    KILL = "terminate"
+
+
+class WhyCancel(str, Enum):
+    """Why a job is being ended early."""
+
+    PERSON = "cancelled"
+    LIMIT = "limit"
+    TIMEOUT = "time-out"
+    POD = "pod"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodData:
+    """One pod.
+
+    ``session_id``: of the session that rented it. ``active``: jobs that it has taken and that are not over;
+    ``idle_since_s`` None while it has any.
+    """
+
+    pod_id: str
+    name: str
+    offer: Offer
+    session_id: str
+    idle_minutes: Decimal
+    ends_after_batch: bool
+    requested: Moment
+    state: PodState = PodState.PLANNED
+    provider_id: str | None = None
+    address: PodAddress | None = None
+    local_port: int | None = None
+    phase: str = "planned"
+    active: tuple[str, ...] = ()
+    idle_since_s: float | None = None
+    lost_since_s: float | None = None
+    silent_since_s: float | None = None  # since when ComfyUI does not answer
+    silence_told: bool = False
+    meter: Meter = field(default_factory=Meter)
+    spent_usd: Decimal = Decimal(0)
+    ending: Ending | None = None
+    end_retry_s: float | None = None  # when a stop or a termination that failed is tried again
+    detached: bool = False
+    error: str = ""
+    gpu_use: GpuUse | None = None
+    has_gpu_figures: bool = True  # until it is known that it has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobData:
+    """One job.
+
+    ``session_id`` is that of the session that took it first. ``uid`` and the attempt make the prompt id, so that it is
+    known before anything is posted.
+    """
+
+    spec: JobSpec
+    template: WorkflowTemplate
+    uid: str
+    prompt_id: str
+    session_id: str
+    pod_wish: str | None
+    submitted: Moment
+    usual_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))  # GPU → seconds of earlier runs
+    frame_nodes: tuple[str, ...] = ()  # of the template, kept because each snapshot counts them
+    state: JobState = JobState.QUEUED
+    recorded: bool = False
+    attempt: int = 1
+    pod_id: str | None = None
+    taken: Moment | None = None
+    posted: bool = False
+    progress_s: float = 0.0  # when something moved last
+    track: Track = field(default_factory=Track)
+    kind: MoneyKind | None = None
+    spent_usd: Decimal = Decimal(0)
+    cancel: WhyCancel | None = None
+    cancel_text: str = ""
+    cancel_s: float = 0.0
+    limit: LimitLevel = LimitLevel.FINE
+    retry_s: float | None = None  # when fetching is tried again
+    retries: int = 0
+    made: tuple[RemoteFile, ...] = ()  # what its nodes told of, for a server that forgets it
+    results: tuple[ResultFile, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+    fault: PromptFault | None = None
+    warning: str = ""
+    preview_type: str = ""
+    preview: bytes = field(default=b"", repr=False)
+    over_s: float | None = None
+
+    @property
+    def job_id(self) -> str:
+        """Its name."""
+        return self.spec.job_id
+
+
+def make_prompt_id(uid: str, attempt: int) -> str:
+    """ComfyUI's name for an attempt: a lower-case UUID, as newer servers demand."""
+    return str(uuid.uuid5(uuid.UUID(uid), str(attempt)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionState:
+    """Everything.
+
+    Attributes:
+        rules: what it goes by.
+        limit_usd: limit of the session, for real and for simulated money each by itself.
+        pods: pod id → pod, oldest first.
+        jobs: job id → job, in order of submission.
+        queue: jobs that wait for a pod, in order.
+        prompts: prompt id → job id, of jobs that are not over.
+        spent_usd: money kind → charges so far.
+        limits: money kind → how near the limit is, so that each warning comes once.
+        notices: lines for the person, newest last.
+    """
+
+    rules: Rules
+    limit_usd: Decimal | None
+    pods: Mapping[str, PodData] = field(default_factory=lambda: MappingProxyType({}))
+    jobs: Mapping[str, JobData] = field(default_factory=lambda: MappingProxyType({}))
+    queue: tuple[str, ...] = ()
+    prompts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    spent_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Mapping[MoneyKind, LimitLevel] = field(default_factory=lambda: MappingProxyType({}))
+    notices: tuple[Notice, ...] = ()

@@ -1,0 +1,150 @@
+"""From the session's state to the snapshot that faces see: pure, but for a memory of jobs that did not change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from autopod_nb.models.job import JobState, job_is_over
+from autopod_nb.models.money import MoneyKind
+from autopod_nb.models.pod import PodState
+from autopod_nb.models.snapshot import JobView, PodView, Progress, Snapshot
+from autopod_nb.pods.limits import seconds_left
+from autopod_nb.session.events import Moment
+from autopod_nb.session.progress import show
+from autopod_nb.session.rules import job_cost, pod_cost, session_cost
+from autopod_nb.session.state import JobData, PodData, SessionState
+
+_ON_THE_POD = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
+_WORKING = (PodState.READY, PodState.BUSY, PodState.DRAINING)
+
+
+class Viewer:
+    """Makes snapshots. Used by the session thread only.
+
+    Views of jobs that wait or are over are kept as long as the job is the same object: a session may hold thousands.
+    """
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._kept: dict[str, tuple[JobData, JobView]] = {}
+        self._jobs_of: object = None
+        self._jobs: MappingProxyType[str, JobView] = MappingProxyType({})
+
+    def snapshot(self, state: SessionState, now: Moment) -> Snapshot:
+        """The whole session at this moment."""
+        self._number += 1
+        pods = {pod.pod_id: _pod_view(pod, state, now) for pod in state.pods.values()}
+        return Snapshot(
+            number=self._number,
+            at=now.at,
+            pods=MappingProxyType(pods),
+            jobs=self._job_views(state, now),
+            cost_usd=MappingProxyType(_costs(state, now)),
+            limit_usd=state.limit_usd,
+            notices=state.notices,
+        )
+
+    def _job_views(self, state: SessionState, now: Moment) -> MappingProxyType[str, JobView]:
+        live = [job_id for pod in state.pods.values() for job_id in pod.active]
+        if state.jobs is self._jobs_of and not live:
+            return self._jobs
+        views: dict[str, JobView] = dict(self._jobs)
+        changed = state.jobs.items() if state.jobs is not self._jobs_of else ((name, state.jobs[name]) for name in live)
+        for job_id, job in changed:
+            views[job_id] = self._job_view(job, state, now)
+        self._jobs_of, self._jobs = state.jobs, MappingProxyType(views)
+        return self._jobs
+
+    def _job_view(self, job: JobData, state: SessionState, now: Moment) -> JobView:
+        kept = self._kept.get(job.job_id)
+        if kept is not None and kept[0] is job and (job_is_over(job.state) or job.state is JobState.QUEUED):
+            return kept[1]
+        view = job_view(job, state.pods.get(job.pod_id or ""), now)
+        self._kept[job.job_id] = (job, view)
+        return view
+
+
+def job_view(job: JobData, pod: PodData | None, now: Moment) -> JobView:
+    """One job."""
+    cost = job_cost(job, pod, now.s)
+    end_s = job.over_s if job.over_s is not None else now.s
+    progress = _progress(job, pod, now)
+    return JobView(
+        job_id=job.job_id,
+        template=job.template.name,
+        state=job.state,
+        attempt=job.attempt,
+        pod_id=job.pod_id,
+        prompt_id=job.prompt_id if job.posted else None,
+        progress=progress,
+        kind=job.kind,
+        cost_usd=cost,
+        expected_cost_usd=_expected(job, pod, cost, progress),
+        max_cost_usd=job.spec.pod_config.max_cost_usd,
+        elapsed_s=0.0 if job.taken is None else max(0.0, end_s - job.taken.s),
+        results=job.results,
+        texts=job.texts,
+        error=job.error,
+        fault=job.fault,
+        warning=job.warning,
+        swept=job.spec.swept,
+        preview_type=job.preview_type,
+        preview=job.preview,
+    )
+
+
+def _progress(job: JobData, pod: PodData | None, now: Moment) -> Progress:
+    progress = show(job.track, job.template, job.frame_nodes, job.over_s if job.over_s is not None else now.s)
+    if job.state is JobState.DONE:
+        frames = progress.frames
+        return replace(progress, percent=100.0, left_s=0.0, node_id="", node_title="", frames_done=frames)
+    if progress.left_s is None and job.state in _ON_THE_POD and job.taken is not None and pod is not None:
+        usual_s = job.usual_s.get(pod.offer.gpu_type)
+        if usual_s is not None:  # too early to tell from this run: earlier ones tell
+            return replace(progress, left_s=max(0.0, usual_s - (now.s - job.taken.s)))
+    return progress
+
+
+def _expected(job: JobData, pod: PodData | None, cost: Decimal, progress: Progress) -> Decimal | None:
+    if job_is_over(job.state):
+        return cost
+    if pod is None or progress.left_s is None or job.state not in _ON_THE_POD:
+        return None
+    return cost + pod.offer.price_per_hour_usd * Decimal(str(progress.left_s)) / 3600
+
+
+def _pod_view(pod: PodData, state: SessionState, now: Moment) -> PodView:
+    jobs = [state.jobs[job_id] for job_id in pod.active]
+    running = next((job for job in jobs if job.state is JobState.RUNNING), jobs[0] if jobs else None)
+    rests = pod.state is PodState.READY and pod.idle_since_s is not None and not jobs
+    return PodView(
+        pod_id=pod.pod_id,
+        name=pod.name,
+        provider=pod.offer.provider,
+        gpu_type=pod.offer.gpu_type,
+        gpu_count=pod.offer.gpu_count,
+        state=pod.state,
+        phase=pod.phase,
+        kind=pod.offer.kind,
+        price_per_hour_usd=pod.offer.price_per_hour_usd,
+        cost_usd=pod_cost(pod, now.s),
+        local_port=pod.local_port,
+        age_s=max(0.0, now.s - pod.requested.s),
+        idle_left_s=seconds_left(pod.idle_since_s, now.s, pod.idle_minutes)
+        if rests and pod.idle_since_s is not None
+        else None,
+        job_id=None if running is None else running.job_id,
+        unsaved=sum(1 for job in jobs if job.state not in (JobState.QUEUED, JobState.UPLOADING)),
+        ends_after_batch=pod.ends_after_batch,
+        detached=pod.detached,
+        error=pod.error,
+        gpu_use=pod.gpu_use if pod.state in _WORKING else None,
+    )
+
+
+def _costs(state: SessionState, now: Moment) -> dict[MoneyKind, Decimal]:
+    pods = list(state.pods.values())
+    kinds = {pod.offer.kind for pod in pods}
+    return {kind: session_cost(state.spent_usd.get(kind, Decimal(0)), pods, kind, now.s) for kind in kinds}

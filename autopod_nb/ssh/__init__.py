@@ -1,0 +1,1 @@
+"""The line to a pod: keys, connection, tunnel, files."""

@@ -1,0 +1,268 @@
+"""The one table of commands: parsers, help, completion and the README's table all come from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autopod_nb.verb import Kind, Offers, Option, Verb
+
+_YES = "do it without being asked again: "
+_DRY_RUN = "show what would be done and what it costs; make nothing"
+
+
+def _job_limits(command: str) -> tuple[Option, ...]:
+    return (
+        Option("--max-cost", "limit of the job; it ends there", kind=Kind.USD, metavar="USD",
+               example=f"{command} --max-cost 0.50"),
+        Option("--timeout", "the job ends after this long on a pod", kind=Kind.MINUTES, metavar="MIN",
+               example=f"{command} --timeout 15"),
+        Option("--pod", "run on this pod", metavar="POD", offers=Offers.PODS, example=f"{command} --pod 3fa2c1"),
+        Option("--dry-run", _DRY_RUN, kind=Kind.FLAG, example=f"{command} --dry-run"),
+        Option("--wait", "block until it is over, with progress; an interrupt gives the prompt back", kind=Kind.FLAG,
+               example=f"{command} --wait"),
+        Option("--stop-on-error", "when one of several jobs fails, cancel the others", kind=Kind.FLAG,
+               example=f"{command} --stop-on-error"),
+        Option("-o", "put the handle of the job, or of all, into this variable", kind=Kind.VARIABLE, metavar="VAR",
+               dest="variable", example=f"{command} -o clip"),
+    )  # fmt: skip
+
+
+_RUN = "%autopod run --job jobs/portrait.json"
+_CELL = "%%comfyjob img2vid-basic"
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        name="connect",
+        summary="Rent a pod and keep it for what comes; it ends by itself when it has been idle.",
+        example="%autopod connect",
+        options=(
+            Option("--provider", "who rents it out", metavar="NAME", offers=Offers.PROVIDERS,
+                   example="%autopod connect --provider local"),
+            Option("--gpu", "this GPU and no other", metavar="NAME", offers=Offers.GPUS,
+                   example="%autopod connect --gpu A6000"),
+            Option("--gpu-count", "GPUs in the pod", kind=Kind.COUNT, metavar="N",
+                   example="%autopod connect --gpu-count 2"),
+            Option("--max-cost", "limit of the session; everything stops there", kind=Kind.USD, metavar="USD",
+                   example="%autopod connect --max-cost 2"),
+            Option("--idle-minutes", "the pod ends after this long without work", kind=Kind.MINUTES, metavar="N",
+                   example="%autopod connect --idle-minutes 5"),
+            Option("--dry-run", _DRY_RUN, kind=Kind.FLAG, example="%autopod connect --dry-run"),
+            Option("--yes", _YES + "a pod over 1 USD an hour", kind=Kind.FLAG,
+                   example="%autopod connect --gpu 4090 --gpu-count 2 --yes"),
+        ),
+    ),
+    Verb(
+        name="run",
+        summary="Run job files, one after the other; without a pod, one is rented for them and ends after them.",
+        example=_RUN,
+        options=(
+            Option("--job", "job files, JSON or YAML", metavar="FILE", nargs="+", offers=Offers.FILES,
+                   example="%autopod run --job jobs/portrait.json jobs/forest.json"),
+            Option("--jobs", "all job files that match, in the order of their names", metavar="GLOB",
+                   offers=Offers.FILES, example="%autopod run --jobs 'jobs/*.json'"),
+            *_job_limits(_RUN),
+            Option("--yes", _YES + "rent a pod over 1 USD an hour", kind=Kind.FLAG, example=_RUN + " --yes"),
+        ),
+    ),
+    Verb(
+        name="status",
+        summary="Show pods, jobs and money.",
+        example="%autopod status",
+        options=(Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod status --json"),),
+    ),
+    Verb(
+        name="wait",
+        summary="Wait for jobs, or without a name for all jobs and for pods that boot or end.",
+        example="%autopod wait",
+        options=(
+            Option("JOB", "jobs to wait for", nargs="*", offers=Offers.JOBS, example="%autopod wait portrait"),
+            Option("--timeout", "give up waiting (not the job) after this long", kind=Kind.SECONDS, metavar="S",
+                   example="%autopod wait --timeout 60"),
+        ),
+    ),
+    Verb(
+        name="cancel",
+        summary="End jobs, and no others.",
+        example="%autopod cancel portrait",
+        options=(Option("JOB", "jobs to end", nargs="+", offers=Offers.JOBS,
+                        example="%autopod cancel portrait forest"),),
+    ),
+    Verb(
+        name="stop",
+        summary="Let a pod finish its running job, fetch the results, and end it.",
+        example="%autopod stop",
+        options=(
+            Option("POD", "which one, if there are several", nargs="?", offers=Offers.PODS,
+                   example="%autopod stop 3fa2c1"),
+            Option("--now", "do not finish the running job", kind=Kind.FLAG, example="%autopod stop --now"),
+        ),
+    ),
+    Verb(
+        name="kill",
+        summary="Terminate a pod at once, whatever it does.",
+        example="%autopod kill",
+        options=(
+            Option("POD", "which one, if there are several", nargs="?", offers=Offers.PODS,
+                   example="%autopod kill 3fa2c1"),
+            Option("--yes", _YES + "lose results that are not here yet", kind=Kind.FLAG,
+                   example="%autopod kill --yes"),
+        ),
+    ),
+    Verb(
+        name="detach",
+        summary="Leave a pod running without this notebook, and say what will end it.",
+        example="%autopod detach",
+        options=(Option("POD", "which one, if there are several", nargs="?", offers=Offers.PODS,
+                        example="%autopod detach 3fa2c1"),),
+    ),
+    Verb(
+        name="adopt",
+        summary="Take over pods whose process is gone, with their running jobs and panels, as after a kernel restart.",
+        example="%autopod adopt",
+    ),
+    Verb(
+        name="panel",
+        summary="Show the live panel of the session again.",
+        example="%autopod panel",
+    ),
+    Verb(
+        name="pods",
+        summary="List every pod that may bill, of this session, of other processes, and nobody's.",
+        example="%autopod pods",
+        options=(Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod pods --json"),),
+    ),
+    Verb(
+        name="jobs",
+        summary="List the jobs of this session.",
+        example="%autopod jobs",
+        options=(
+            Option("--all", "those of earlier sessions, too, as a DataFrame", kind=Kind.FLAG,
+                   example="%autopod jobs --all"),
+            Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod jobs --json"),
+        ),
+    ),
+    Verb(
+        name="templates",
+        summary="List the workflow templates with what they take and give.",
+        example="%autopod templates",
+        options=(
+            Option("TEMPLATE", "this one in detail, with a cell to begin with", nargs="?", offers=Offers.TEMPLATES,
+                   example="%autopod templates img2vid-basic"),
+            Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod templates --json"),
+        ),
+    ),
+    Verb(
+        name="logs",
+        summary="Show the end of ComfyUI's log, and say in words which known failures are in it.",
+        example="%autopod logs",
+        options=(
+            Option("POD", "of which pod, if there are several", nargs="?", offers=Offers.PODS,
+                   example="%autopod logs 3fa2c1"),
+            Option("-n", "so many lines; 50 if left out", kind=Kind.COUNT, metavar="N", dest="lines",
+                   example="%autopod logs -n 200"),
+            Option("--grep", "only lines that this regular expression finds, whatever their case", metavar="RE",
+                   example="%autopod logs --grep error"),
+            Option("--follow", "a live view, until the pod ends or its button is pressed", kind=Kind.FLAG,
+                   example="%autopod logs --follow"),
+            Option("--of-pod", "the provider's log of the pod itself instead", kind=Kind.FLAG,
+                   example="%autopod logs --of-pod"),
+        ),
+    ),
+    Verb(
+        name="gui",
+        summary="Say where ComfyUI's own page is, with a link.",
+        example="%autopod gui",
+        options=(Option("POD", "of which pod, if there are several", nargs="?", offers=Offers.PODS,
+                        example="%autopod gui 3fa2c1"),),
+    ),
+    Verb(
+        name="history",
+        summary="What was run and what it cost, as a DataFrame.",
+        example="%autopod history",
+        options=(Option("--limit", "only the newest N", kind=Kind.COUNT, metavar="N",
+                        example="%autopod history --limit 20"),),
+    ),
+    Verb(
+        name="export",
+        summary="Write the history into a new file, or put it into a variable; no file is ever overwritten.",
+        example="%autopod export",
+        options=(
+            Option("--format", "csv, parquet or json; else that of the file's name, else csv", metavar="FORMAT",
+                   offers=Offers.FORMATS, example="%autopod export --format parquet"),
+            Option("--output", "name of the file; autopod-history in the current folder if left out", metavar="FILE",
+                   offers=Offers.FILES, example="%autopod export --output costs.json"),
+            Option("-o", "put the DataFrame into this variable; alone, no file is written", kind=Kind.VARIABLE,
+                   metavar="VAR", dest="variable", example="%autopod export -o costs"),
+        ),
+    ),
+    Verb(
+        name="config",
+        summary="Show the settings and where each comes from, or change one.",
+        example="%autopod config",
+        options=(
+            Option("ACTION", "get, set, unset, path (where the file is) or edit; get if left out", nargs="?",
+                   offers=Offers.CONFIG_ACTIONS, example="%autopod config get"),
+            Option("KEY", "which setting", nargs="?", offers=Offers.SETTINGS,
+                   example="%autopod config get defaults.idle_minutes"),
+            Option("VALUE", "its new value; you are asked for one that nobody may see", nargs="*",
+                   example="%autopod config set defaults.gpu_preferences A40,RTX4090"),
+        ),
+    ),
+    Verb(
+        name="doctor",
+        summary="Check that everything is there that this needs, and that nothing is left that should not be.",
+        example="%autopod doctor",
+        options=(Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod doctor --json"),),
+    ),
+    Verb(
+        name="help",
+        summary="Explain the commands, or one of them.",
+        example="%autopod help",
+        options=(Option("VERB", "which one", nargs="?", offers=Offers.VERBS, example="%autopod help connect"),),
+    ),
+)  # fmt: skip
+"""The verbs of ``%autopod``."""
+
+CELL = Verb(
+    name="comfyjob",
+    summary="Run a workflow template, filled from the body of the cell: one job, or those of a sweep.",
+    prefix="%%",
+    example=_CELL,
+    options=(
+        Option("TEMPLATE", "name of a workflow template, or path of a file", offers=Offers.TEMPLATES, example=_CELL),
+        Option("--name", "name of the job; made from the template if left out", metavar="NAME",
+               example=_CELL + " --name portrait"),
+        *_job_limits(_CELL),
+    ),
+)  # fmt: skip
+"""The cell magic."""
+
+BY_NAME = {verb.name: verb for verb in VERBS}
+"""Verb's name → verb."""
+
+
+def help_text(verb: Verb | None = None) -> str:
+    """Help for one command, or the list of all."""
+    if verb is None:
+        rows = [(known.name, known.summary) for known in VERBS]
+        head = ["%autopod VERB …: pods, jobs and what they cost", ""]
+        tail = ["", f"{CELL.usage}", f"  {CELL.summary}", "", "`%autopod help VERB` explains one."]
+        return "\n".join([*head, *_columns(rows), *tail])
+    rows = [(option.label, option.help) for option in verb.options]
+    return "\n".join(
+        [verb.usage, "", verb.summary, *([""] if rows else []), *_columns(rows), "", f"Example: {verb.example}"]
+    )
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
+    width = max((len(left) for left, _ in rows), default=0)
+    return [f"  {left:<{width}}  {right}" for left, right in rows]
+
+
+def verbs_markdown() -> str:
+    """The table of every command and option, with an example of each, for the README."""
+    lines = ["| command | what it does | example |", "|---|---|---|"]
+    for verb in (CELL, *VERBS):
+        lines.append(f"| **`{verb.command}`** | {verb.summary} | `{verb.example}` |")
+        lines += [f"| `{option.label}` | {option.help} | `{option.example}` |" for option in verb.options]
+    return "\n".join(lines)

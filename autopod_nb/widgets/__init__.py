@@ -1,0 +1,1 @@
+"""Panels: pure rendering, and the widgets that show it."""

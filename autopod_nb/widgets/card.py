@@ -1,0 +1,172 @@
+"""Views as HTML: pure, escaped, no scripts.
+
+It follows JupyterLab's light and dark theme through its variables, wraps at any width from 320 px, says every state
+in words, and names its parts for a screen reader. The same cards stand in live panels and in saved notebooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from autopod_nb.log import redact
+from autopod_nb.models.job import JobState, ResultFile
+from autopod_nb.models.pod import PodState
+from autopod_nb.models.snapshot import JobView, Level, Notice, PodView, Snapshot
+from autopod_nb.widgets import render, words
+
+OK = "var(--jp-success-color1, #2e7d32)"
+BAD = "var(--jp-error-color1, #d32f2f)"
+WARN = "var(--jp-warn-color1, #b26a00)"
+ACTIVE = "var(--jp-brand-color1, #1976d2)"
+QUIET = "var(--jp-ui-font-color2, #616161)"
+_CARD = (
+    "border:1px solid var(--jp-border-color2,#bdbdbd);border-radius:4px;padding:8px 12px;margin:2px 0;"
+    "box-sizing:border-box;overflow-wrap:anywhere;font:13px/1.5 var(--jp-ui-font-family,system-ui,sans-serif);"
+    "color:var(--jp-ui-font-color1,inherit)"
+)
+_WIDTH_PX = 720
+_PRE = "white-space:pre-wrap;overflow:auto;max-height:240px;margin:4px 0;font-size:12px"
+_NOTICES = 5
+_MAX_TRACEBACK_LINES = 200
+JOB_COLOURS = {JobState.DONE: OK, JobState.FAILED: BAD, JobState.CANCELLED: WARN}
+POD_COLOURS = {PodState.READY: OK, PodState.LOST: BAD, PodState.TERMINATED: QUIET, PodState.STOPPED: WARN}
+_LEVEL_COLOURS = {Level.INFO: QUIET, Level.WARNING: WARN, Level.ERROR: BAD}
+
+
+def label(text: str) -> str:
+    """*text* for an attribute: on one line, without secrets, escaped."""
+    return escape(words.clean(text))
+
+
+def safe(text: str) -> str:
+    """*text* for a body. A dollar sign gets a tag of its own, or a notebook takes two prices for a formula."""
+    return label(text).replace("$", "<span>$</span>")
+
+
+def badge(text: str, colour: str) -> str:
+    """A state: a dot and a word."""
+    return f'<span style="color:{colour};font-weight:600">● {safe(text)}</span>'
+
+
+def text_line(text: str, colour: str = "inherit") -> str:
+    """A line of its own."""
+    return f'<div style="color:{colour}">{safe(text)}</div>'
+
+
+def section(name: str, parts: Iterable[str], *, width_px: int = _WIDTH_PX) -> str:
+    """A card around parts that are HTML already; *name* is for a screen reader, the width the most that it takes."""
+    body = "".join(part for part in parts if part)
+    style = f"{_CARD};max-width:{width_px}px"
+    return f'<section class="autopod-card" aria-label="{label(name)}" style="{style}">{body}</section>'
+
+
+def bar(percent: float | None, name: str) -> str:
+    """A progress bar; without a value when nothing is known."""
+    value = words.bounded(percent)
+    now = "" if percent is None else f' aria-valuenow="{value:.0f}"'
+    return (
+        f'<div role="progressbar" aria-label="{label(name)}" aria-valuemin="0" aria-valuemax="100"{now} '
+        'style="height:8px;border-radius:4px;margin:4px 0;overflow:hidden;background:var(--jp-layout-color3,#e0e0e0)">'
+        f'<div style="height:100%;width:{value:.1f}%;background:{ACTIVE}"></div></div>'
+    )
+
+
+def job_head(view: JobView) -> str:
+    """Name, template and state of a job, on one line."""
+    state = badge(words.job_state(view), JOB_COLOURS.get(view.state, ACTIVE))
+    return f'<div><b>{safe(view.job_id)}</b> <span style="color:{QUIET}">{safe(view.template)}</span> {state}</div>'
+
+
+def job_facts(view: JobView, pod: PodView | None = None) -> str:
+    """What a job takes and costs, its warning, its failure and where its results lie."""
+    took = "Took" if view.over else "Elapsed"
+    parts = [text_line(f"{took} {words.duration(view.elapsed_s)} · cost {words.cost(view)}")]
+    if pod is not None and not view.over:
+        parts.append(text_line(f"Pod {render.pod_line(pod)}", QUIET))
+    if view.warning and not view.over:
+        parts.append(f'<div role="status">{text_line("Warning: " + view.warning, WARN)}</div>')
+    parts += [_result(result) for result in view.results]
+    parts += [_shown_text(node, text) for node, text in view.texts]
+    parts.append(_failure(view))
+    return "".join(parts)
+
+
+def _result(result: ResultFile) -> str:
+    path, bytes_ = safe(words.place(result.path)), words.size(result.bytes)
+    return f"<div>{safe(result.output)}: <code>{path}</code> ({bytes_})</div>"
+
+
+def _shown_text(node_id: str, text: str) -> str:
+    return f'<div>Node {safe(node_id)} says:</div><pre style="{_PRE}">{escape(redact(text))}</pre>'
+
+
+def _failure(view: JobView) -> str:
+    lines = render.failure_lines(view)
+    if not lines:
+        return ""
+    text = "".join(text_line(line, BAD) for line in lines)
+    traceback = view.fault.traceback[-_MAX_TRACEBACK_LINES:] if view.fault is not None else ()
+    if not traceback:
+        return f'<div role="alert">{text}</div>'
+    body = escape(redact("".join(line if line.endswith("\n") else f"{line}\n" for line in traceback)))
+    return (
+        f'<div role="alert">{text}</div><details><summary>Traceback</summary><pre style="{_PRE}">{body}</pre></details>'
+    )
+
+
+def job_html(view: JobView, pod: PodView | None = None, *, media: str = "") -> str:
+    """A job in full.
+
+    Args:
+        view: the job.
+        pod: where it runs, for its price.
+        media: HTML that shows the results, from :mod:`autopod_nb.widgets.media`.
+    """
+    doing = words.doing(view)
+    progress = "" if view.over else bar(view.progress.percent, f"Progress of {view.job_id}")
+    parts = [job_head(view), progress, text_line(" · ".join(doing)) if doing else "", job_facts(view, pod), media]
+    return section(f"Job {view.job_id}", parts)
+
+
+def pod_html(pod: PodView) -> str:
+    """A pod: name, state, price, cost, and what will end it."""
+    state = badge(words.pod_state(pod), POD_COLOURS.get(pod.state, ACTIVE))
+    return f"<div><b>{safe(pod.pod_id)}</b> {state}</div>{text_line(' · '.join(render.pod_parts(pod)), QUIET)}"
+
+
+def _job_row(view: JobView) -> str:
+    state = badge(words.job_state(view), JOB_COLOURS.get(view.state, ACTIVE))
+    line = " · ".join(["", *(safe(part) for part in render.job_parts(view))])
+    progress = "" if view.over else bar(view.progress.percent, f"Progress of {view.job_id}")
+    return f"<li><b>{safe(view.job_id)}</b> {state}{line}{progress}</li>"
+
+
+def jobs_html(views: Iterable[JobView]) -> str:
+    """Jobs as a list, those that are not over first, then the newest."""
+    shown, rest = render.job_rows(views)
+    rows = "".join(_job_row(view) for view in shown) + (f"<li>{safe(rest)}</li>" if rest else "")
+    return f'<ul aria-label="Jobs" style="list-style:none;padding:0;margin:4px 0">{rows}</ul>' if rows else ""
+
+
+def money_html(snapshot: Snapshot) -> str:
+    """What the session costs, a line for each kind of money."""
+    return "".join(text_line(f"Session: {line}") for line in render.money_lines(snapshot))
+
+
+def notices_html(notices: Iterable[Notice]) -> str:
+    """The newest notices, newest last."""
+    lines = "".join(text_line(render.notice_line(n), _LEVEL_COLOURS[n.level]) for n in list(notices)[-_NOTICES:])
+    return f'<div role="log" aria-label="Notices">{lines}</div>' if lines else ""
+
+
+def session_html(snapshot: Snapshot) -> str:
+    """Pods, jobs, money and notices."""
+    pods = [pod_html(pod) for pod in snapshot.pods.values()] or [text_line("No pod: `%autopod connect` rents one.")]
+    parts = [money_html(snapshot), *pods, jobs_html(snapshot.jobs.values()), notices_html(snapshot.notices)]
+    return section("autopod session", parts)
+
+
+def message_html(text: str, *, bad: bool = False) -> str:
+    """A line for the person, such as the answer to a button."""
+    return f'<div role="status">{text_line(text, BAD if bad else WARN)}</div>' if text else ""

@@ -1,0 +1,144 @@
+"""Views as text: pure, one line or a few, without colours. The HTML form is in ``card.py``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+
+from autopod_nb.models.failures import recognise_all
+from autopod_nb.models.job import ResultFile
+from autopod_nb.models.money import show_usd
+from autopod_nb.models.snapshot import JobView, Notice, PodView, Snapshot
+from autopod_nb.widgets import words
+
+_BAR_CELLS = 24
+_NOTICES = 5
+_JOB_ROWS = 20
+
+
+def bar(percent: float | None, cells: int = _BAR_CELLS) -> str:
+    """A bar of characters; dots when nothing is known."""
+    if percent is None:
+        return "·" * cells
+    full = round(words.bounded(percent) * cells / 100)
+    return "█" * full + "░" * (cells - full)
+
+
+def job_line(view: JobView) -> str:
+    """A job on one line, for lists and for progress that is printed."""
+    return " · ".join([f"{words.clean(view.job_id)}: {words.job_state(view)}", *job_parts(view)])
+
+
+def job_parts(view: JobView) -> list[str]:
+    """What is to be said of a job beside its name and state, in parts."""
+    parts = words.doing(view)
+    if view.elapsed_s:
+        parts.append(f"{'took' if view.over else 'for'} {words.duration(view.elapsed_s)}")
+    if view.kind is not None:
+        parts.append(show_usd(view.cost_usd, view.kind))
+    if view.over:
+        parts += [result_line(result) for result in view.results]
+    if view.error:
+        parts.append(words.clean(view.error))
+    elif view.warning:
+        parts.append(words.clean(view.warning))
+    return parts
+
+
+def result_line(result: ResultFile) -> str:
+    """Where a result lies, and its size."""
+    return f"{words.place(result.path)} ({words.size(result.bytes)})"
+
+
+def failure_lines(view: JobView) -> list[str]:
+    """Which node failed, why, and what to do if it is a known failure; the traceback is in the HTML form."""
+    lines = [words.clean(view.error)] if view.error else []
+    if view.fault is not None:
+        fault = view.fault
+        node = f"Node {fault.node_id} ({fault.node_type})" if fault.node_id else fault.node_type or "The workflow"
+        lines.append(words.clean(f"{node}: {fault.exception_type}: {fault.message}"))
+    known = next((failure for failure, _ in recognise_all(lines)), None)
+    return lines if known is None else [*lines, str(known)]
+
+
+def job_text(view: JobView, pod: PodView | None = None) -> str:
+    """A job in full, one fact a line."""
+    lines = [f"Job {words.clean(view.job_id)} ({words.clean(view.template)}): {words.job_state(view)}"]
+    if not view.over:
+        lines.append(f"  [{bar(view.progress.percent)}] {' · '.join(words.doing(view))}".rstrip())
+    lines.append(f"  {'took' if view.over else 'for'} {words.duration(view.elapsed_s)} · cost {words.cost(view)}")
+    if pod is not None and not view.over:
+        lines.append(f"  {pod_line(pod)}")
+    lines += [f"  {result.output}: {result_line(result)}" for result in view.results]
+    lines += [f"  node {words.clean(node)} says: {words.clean(text)}" for node, text in view.texts]
+    lines += [f"  error: {line}" for line in failure_lines(view)]
+    if view.warning and not view.over:
+        lines.append(f"  warning: {words.clean(view.warning)}")
+    return "\n".join(lines)
+
+
+def pod_line(pod: PodView) -> str:
+    """A pod on one line."""
+    return " · ".join([f"{words.clean(pod.pod_id)}: {words.pod_state(pod)}", *pod_parts(pod)])
+
+
+def pod_parts(pod: PodView) -> list[str]:
+    """What is to be said of a pod beside its name and state, in parts."""
+    parts = [f"{words.clean(pod.gpu_type)} × {pod.gpu_count} ({words.clean(pod.provider)})"]
+    if not pod.over:
+        parts.append(words.price(pod.price_per_hour_usd, pod.kind))
+    parts.append(f"{show_usd(pod.cost_usd, pod.kind)} so far")
+    if pod.local_port is not None and not pod.over:
+        parts.append(f"ComfyUI at http://127.0.0.1:{pod.local_port}")
+    if pod.unsaved:
+        parts.append(f"{pod.unsaved} job{'s' if pod.unsaved > 1 else ''} with results that are not here yet")
+    parts.append(words.pod_end(pod))
+    return [part for part in parts if part]
+
+
+def money_lines(snapshot: Snapshot) -> list[str]:
+    """What the session has cost, of which limit, and what runs an hour: a line for each kind of money."""
+    limit = f" of ${snapshot.limit_usd:.2f} limit" if snapshot.limit_usd is not None else ""
+    prices = snapshot.price_per_hour_usd
+    lines = []
+    for kind in sorted({*snapshot.cost_usd, *prices}, key=lambda kind: kind.value):
+        now = f" · now {words.price(prices[kind], kind)}" if prices.get(kind) else " · nothing runs"
+        lines.append(f"{show_usd(snapshot.cost_usd.get(kind, Decimal(0)), kind)}{limit}{now}")
+    return lines or [f"nothing yet{limit}"]
+
+
+def notice_line(notice: Notice) -> str:
+    """A notice with its level."""
+    return f"{notice.level.value}: {words.clean(notice.text)}"
+
+
+def job_rows(views: Iterable[JobView]) -> tuple[list[JobView], str]:
+    """Which jobs a list shows: those that are not over, then the newest of the others, and a word about the rest."""
+    newest_first = list(views)[::-1]
+    ordered = sorted(newest_first, key=lambda view: view.over)
+    rest = Counter(view.state.value for view in ordered[_JOB_ROWS:])
+    kinds = ", ".join(f"{count} {state}" for state, count in sorted(rest.items()))
+    return ordered[:_JOB_ROWS], f"and {sum(rest.values())} more: {kinds}; `%autopod history` has all" if rest else ""
+
+
+def session_text(snapshot: Snapshot) -> str:
+    """Pods, jobs, money and the newest notices."""
+    jobs, rest = job_rows(snapshot.jobs.values())
+    blocks = [
+        ("Pods", [pod_line(pod) for pod in snapshot.pods.values()] or ["none: `%autopod connect` rents one"]),
+        ("Jobs", [*(job_line(view) for view in jobs), *([rest] if rest else [])] or ["none"]),
+        ("Cost", money_lines(snapshot)),
+        ("Notices", [notice_line(notice) for notice in snapshot.notices[-_NOTICES:]]),
+    ]
+    return "\n".join("\n  ".join([title, *lines]) for title, lines in blocks if lines)
+
+
+def still_bills(snapshot: Snapshot) -> str:
+    """One line that says what is still paid for and how to end it; empty if nothing is."""
+    pods = [pod for pod in snapshot.pods.values() if not pod.over]
+    if not pods:
+        return ""
+    names = ", ".join(f"{pod.pod_id} ({words.price(pod.price_per_hour_usd, pod.kind)})" for pod in pods)
+    plural = "s" if len(pods) > 1 else ""
+    return f"Pod{plural} {names} may still bill: `%autopod stop` finishes and ends, `%autopod kill` ends at once."

@@ -1,0 +1,114 @@
+"""The session as JSON, for other tools. Money is text, so that no digit is lost; pictures are left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from autopod_nb.models.job import JsonValue
+from autopod_nb.models.snapshot import JobView, Notice, PodView, Snapshot
+from autopod_nb.widgets.words import clean
+
+if TYPE_CHECKING:
+    from autopod_nb.session.others import OtherPod
+
+
+def status_json(snapshot: Snapshot | None) -> str:
+    """Pods, jobs, money and notices; None, when there is no session, has none of them."""
+    if snapshot is None:
+        return json.dumps({"pods": [], "jobs": [], "cost_usd": {}, "limit_usd": None, "notices": []}, indent=2)
+    facts: JsonValue = {
+        "at": snapshot.at.isoformat(),
+        "pods": [_pod(pod) for pod in snapshot.pods.values()],
+        "jobs": [_job(view) for view in snapshot.jobs.values()],
+        "cost_usd": {kind.value: str(amount) for kind, amount in snapshot.cost_usd.items()},
+        "limit_usd": None if snapshot.limit_usd is None else str(snapshot.limit_usd),
+        "notices": [_notice(notice) for notice in snapshot.notices],
+    }
+    return json.dumps(facts, indent=2, ensure_ascii=False)
+
+
+def pods_json(snapshot: Snapshot, others: Sequence[OtherPod]) -> str:
+    """Pods of this session that are not gone, and those of others; `owner` is empty for what is nobody's."""
+    ours: list[JsonValue] = [_pod(pod) | {"owner": "this session"} for pod in snapshot.pods.values() if not pod.over]
+    return json.dumps([*ours, *(_other(pod) for pod in others)], indent=2, ensure_ascii=False)
+
+
+def jobs_json(snapshot: Snapshot | None) -> str:
+    """The jobs of the session, in order of submission."""
+    views = () if snapshot is None else snapshot.jobs.values()
+    return json.dumps([_job(view) for view in views], indent=2, ensure_ascii=False)
+
+
+def _other(pod: OtherPod) -> JsonValue:
+    return {
+        "pod_id": pod.pod_id,
+        "provider": pod.provider,
+        "gpu_type": pod.gpu_type,
+        "gpu_count": pod.gpu_count,
+        "state": pod.state.value,
+        "money": pod.kind.value,
+        "price_per_hour_usd": str(pod.price_per_hour_usd),
+        "cost_usd": str(pod.cost_usd),
+        "owner": clean(pod.owner),
+    }
+
+
+def _pod(pod: PodView) -> dict[str, JsonValue]:
+    return {
+        "pod_id": pod.pod_id,
+        "name": pod.name,
+        "provider": pod.provider,
+        "gpu_type": pod.gpu_type,
+        "gpu_count": pod.gpu_count,
+        "state": pod.state.value,
+        "phase": clean(pod.phase),
+        "money": pod.kind.value,
+        "price_per_hour_usd": str(pod.price_per_hour_usd),
+        "cost_usd": str(pod.cost_usd),
+        "local_port": pod.local_port,
+        "age_s": round(pod.age_s, 3),
+        "idle_left_s": None if pod.idle_left_s is None else round(pod.idle_left_s, 3),
+        "job_id": pod.job_id,
+        "unsaved": pod.unsaved,
+        "error": clean(pod.error),
+    }
+
+
+def _job(view: JobView) -> JsonValue:
+    progress = view.progress
+    return {
+        "job_id": view.job_id,
+        "template": view.template,
+        "state": view.state.value,
+        "attempt": view.attempt,
+        "pod_id": view.pod_id,
+        "prompt_id": view.prompt_id,
+        "percent": progress.percent,
+        "node": clean(progress.node_title or progress.node_id),
+        "frames_done": progress.frames_done,
+        "frames": progress.frames,
+        "rate_per_s": progress.rate_per_s,
+        "left_s": progress.left_s,
+        "money": None if view.kind is None else view.kind.value,
+        "cost_usd": str(view.cost_usd),
+        "max_cost_usd": None if view.max_cost_usd is None else str(view.max_cost_usd),
+        "elapsed_s": round(view.elapsed_s, 3),
+        "results": [
+            {"output": result.output, "path": str(result.path), "bytes": result.bytes, "sha256": result.sha256}
+            for result in view.results
+        ],
+        "error": clean(view.error),
+        "warning": clean(view.warning),
+    }
+
+
+def _notice(notice: Notice) -> JsonValue:
+    return {
+        "level": notice.level.value,
+        "text": clean(notice.text),
+        "at": notice.at.isoformat(),
+        "pod_id": notice.pod_id,
+        "job_id": notice.job_id,
+    }

@@ -1,0 +1,77 @@
+"""``make bench``: measure what the project promises, print it, and write ``demo-output/bench.json``.
+
+Every row is ``{name, value, unit, aim, ok, note}``. Ratios are measured side by side in one run, for these machines
+are shared and noisy; a row that misses its aim is printed as such and changes no exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+OUTPUT = ROOT / "demo-output" / "bench.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure beside its aim. ``ok``: whether it is at most the aim."""
+
+    name: str
+    value: float
+    unit: str
+    aim: float
+    ok: bool
+    note: str
+
+
+def row(name: str, value: float, unit: str, aim: float, note: str) -> Row:
+    """A figure that is to be at most *aim*."""
+    return Row(name=name, value=round(value, 3), unit=unit, aim=aim, ok=value <= aim, note=note)
+
+
+def main() -> int:
+    """Measure the rows that are asked for, all by default."""
+    from tests.bench import (  # noqa: PLC0415 - after the path is set
+        event_to_snapshot,
+        history_100k,
+        job_overhead,
+        kernel_memory,
+        load_ext,
+        restart_adopted,
+    )
+
+    benches: dict[str, Callable[[], Row]] = {
+        "load_ext_ms": load_ext.measure,
+        "job_overhead_ratio": job_overhead.measure,
+        "event_to_snapshot_p99_ms": event_to_snapshot.measure,
+        "kernel_mb_after_1000_jobs": kernel_memory.measure,
+        "restart_to_adopted_s": restart_adopted.measure,
+        "history_100k_s": history_100k.measure,
+    }
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("rows", nargs="*", choices=[[], *benches], help="all by default")
+    names = parser.parse_args().rows or list(benches)
+    rows = []
+    for name in names:
+        done = benches[name]()
+        rows.append(done)
+        verdict = "ok" if done.ok else "MISSED"
+        print(
+            f"{done.name:28} {done.value:10.3f} {done.unit:6} aim ≤ {done.aim:<8g} {verdict:7} {done.note}", flush=True
+        )
+    OUTPUT.parent.mkdir(exist_ok=True)
+    machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
+    OUTPUT.write_text(json.dumps({"rows": [asdict(each) for each in rows], **machine}, indent=2) + "\n")
+    print(f"written to {OUTPUT.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""The pump: one thread, fixed rates, the last draw is the final one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from autopod_nb.clock import Deadline, SystemClock
+from autopod_nb.widgets.pump import SLOW_EVERY, Pump
+
+_LONG_S = 10.0
+
+
+class Counting:
+    """A panel that lives for so many draws."""
+
+    def __init__(self, lives_for: int) -> None:
+        self.draws: list[bool] = []
+        self.threads: set[str] = set()
+        self.drawn = threading.Condition()
+        self.over = threading.Event()
+        self._lives_for = lives_for
+
+    def draw(self, *, slow: bool) -> bool:
+        with self.drawn:
+            self.draws.append(slow)
+            self.threads.add(threading.current_thread().name)
+            self.drawn.notify_all()
+        lives = len(self.draws) < self._lives_for
+        if not lives:
+            self.over.set()
+        return lives
+
+    def wait_for(self, draws: int) -> bool:
+        with self.drawn:
+            return self.drawn.wait_for(lambda: len(self.draws) >= draws, _LONG_S)
+
+
+@pytest.fixture
+def pump() -> Iterator[Pump]:
+    pump = Pump()
+    yield pump
+    assert pump.close(_LONG_S)
+
+
+def wait_until_idle(pump: Pump) -> None:
+    """Wait until the pump's thread has ended by itself."""
+    deadline = Deadline(SystemClock(), _LONG_S)
+    pause = threading.Event()
+    while pump.alive:
+        assert not deadline.passed
+        pause.wait(0.01)
+
+
+def test_a_pump_has_no_thread_before_its_first_panel_and_none_after_its_last(pump: Pump) -> None:
+    before = pump.alive
+    panel = Counting(2)
+    pump.add(panel)
+    assert (before, pump.alive) == (False, True)
+    assert panel.over.wait(_LONG_S)
+    wait_until_idle(pump)
+    assert "autopod-pump" not in {thread.name for thread in threading.enumerate()}
+    assert panel.threads == {"autopod-pump"}
+
+
+def test_a_panel_that_is_over_is_never_drawn_again(pump: Pump) -> None:
+    short, long = Counting(1), Counting(4)
+    pump.add(short)
+    pump.add(long)
+    assert long.over.wait(_LONG_S)
+    assert len(short.draws) == 1
+
+
+def test_slow_draws_are_every_second_one_and_the_first_is_slow() -> None:
+    pump, panel = Pump(), Counting(6)
+    pump.add(panel)
+    assert panel.over.wait(_LONG_S)
+    assert pump.close(_LONG_S)
+    assert panel.draws == [index % SLOW_EVERY == 0 for index in range(6)]
+
+
+def test_a_panel_added_twice_is_drawn_once_a_round(pump: Pump) -> None:
+    panel, other = Counting(10**6), Counting(5)
+    for _ in range(3):
+        pump.add(panel)
+    pump.add(other)
+    assert other.over.wait(_LONG_S)
+    pump.remove(panel)
+    assert len(panel.draws) <= len(other.draws) + 1
+
+
+def test_a_panel_that_fails_is_left_alone_and_the_others_go_on(pump: Pump, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        calls = 0
+
+        def draw(self, *, slow: bool) -> bool:  # noqa: ARG002 - the port's
+            self.calls += 1
+            raise ValueError("broken on purpose")
+
+    logging.getLogger("autopod_nb.widgets.pump").addHandler(caplog.handler)  # a session stops propagation
+    broken, panel = Broken(), Counting(3)
+    pump.add(broken)
+    pump.add(panel)
+    assert panel.over.wait(_LONG_S)
+    assert broken.calls == 1
+    assert "broken on purpose" in caplog.text
+
+
+def test_after_remove_returns_the_panel_is_not_drawn(pump: Pump) -> None:
+    panel, other = Counting(10**6), Counting(10**6)
+    pump.add(panel)
+    pump.add(other)
+    assert panel.wait_for(2)
+    pump.remove(panel)
+    drawn = len(panel.draws)
+    assert other.wait_for(len(other.draws) + 3)
+    assert len(panel.draws) == drawn
+
+
+def test_a_panel_that_ended_can_be_woken_to_show_an_answer(pump: Pump) -> None:
+    panel = Counting(1)
+    pump.add(panel)
+    assert panel.over.wait(_LONG_S)
+    wait_until_idle(pump)
+    pump.add(panel)
+    assert panel.wait_for(2)
+
+
+def test_a_panel_that_is_woken_during_its_last_draw_is_drawn_once_more(pump: Pump) -> None:
+    """The answer to a press that comes in the very moment of the end is not lost."""
+
+    class Woken(Counting):
+        def draw(self, *, slow: bool) -> bool:
+            if not self.draws:
+                pump.add(self)
+            return super().draw(slow=slow)
+
+    panel = Woken(1)
+    pump.add(panel)
+    assert panel.wait_for(2)
+
+
+def test_many_threads_may_add_and_remove_at_once(pump: Pump) -> None:
+    panels = [Counting(3) for _ in range(40)]
+    threads = [threading.Thread(target=pump.add, args=(panel,)) for panel in panels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(_LONG_S)
+    assert all(panel.over.wait(_LONG_S) for panel in panels)
+    wait_until_idle(pump)
