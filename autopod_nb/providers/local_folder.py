@@ -66,13 +66,19 @@ class PodFolder:
         self._write("order.json", order)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it.
+        """Remove the folder with all that is in it. One of many who do that at once does it; for the others it is gone.
 
         Raises:
             OSError: something of it is left.
         """
-        if self.exists:
-            shutil.rmtree(self.path)
+        if not self.exists:
+            return
+        aside = self.root / f".ended-{os.urandom(6).hex()}"  # not a pod's name; a lease written now finds no folder
+        try:
+            self.path.rename(aside)
+        except FileNotFoundError:
+            return
+        shutil.rmtree(aside)
 
     def order(self) -> dict[str, object]:
         """What was ordered."""
@@ -145,12 +151,12 @@ class PodFolder:
 
     def close_stretch(self, end: datetime) -> None:
         """Book the stretch that was open into the simulated bill, once, whoever else does so at the same time."""
-        taken = self.path / f"stretch-{os.urandom(6).hex()}.json"
+        taken = self.root / f".stretch-{os.urandom(6).hex()}.json"  # outside: another may remove the folder just now
         try:
             (self.path / "stretch.json").rename(taken)
         except FileNotFoundError:
             return
-        stretch = self._read(taken.name)
+        stretch = _object_in(taken)
         since = datetime.fromisoformat(str(stretch["since"]))
         seconds = max(Decimal(0), Decimal(str((end - since).total_seconds())))
         amount = cost_usd(Decimal(str(stretch["price"])), seconds)
@@ -161,17 +167,21 @@ class PodFolder:
 
     def _read(self, name: str) -> dict[str, object]:
         """The object in a file, or an empty one while there is none."""
-        try:
-            content = json.loads((self.path / name).read_text())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return _object_in(self.path / name)
 
     def _write(self, name: str, content: Mapping[str, object]) -> None:
         """Write a file whole or not at all: others may read it just now."""
         part = self.path / f".{name}.{os.urandom(6).hex()}"
         part.write_text(json.dumps(content))
         part.replace(self.path / name)
+
+
+def _object_in(path: Path) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_bill(root: Path) -> list[list[str]]:
