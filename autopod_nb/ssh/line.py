@@ -7,13 +7,14 @@ import logging
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import paramiko
 
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.errors import SshError
+from autopod_nb.ssh.alarm import alarm, channel_alarm
 from autopod_nb.ssh.target import SshTarget
 from autopod_nb.threads import ServiceThread
 
@@ -97,7 +98,7 @@ class SshConnection:
         deadline = Deadline(self._clock, timeout_s)
         with contextlib.closing(self._open("session", None, deadline)) as channel:
             try:
-                with _alarm(timeout_s + 1, channel.close):
+                with channel_alarm(channel, self._transport, timeout_s + 1):
                     channel.settimeout(max(0.1, deadline.left_s()))
                     channel.exec_command(command)
                     _send(channel, stdin)
@@ -117,7 +118,7 @@ class SshConnection:
         """
         channel = self._open("session", None, Deadline(self._clock, _CHANNEL_S))
         try:
-            with _alarm(_CHANNEL_S, channel.close):
+            with channel_alarm(channel, self._transport, _CHANNEL_S):
                 channel.settimeout(_CHANNEL_S)
                 channel.exec_command(command)
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -175,7 +176,7 @@ class SshConnection:
         """
         channel = self._open("session", None, Deadline(self._clock, _CHANNEL_S))
         try:
-            with _alarm(_CHANNEL_S, channel.close):
+            with channel_alarm(channel, self._transport, _CHANNEL_S):
                 channel.settimeout(_CHANNEL_S)
                 channel.invoke_subsystem("sftp")
                 return paramiko.SFTPClient(channel)
@@ -231,7 +232,7 @@ class SshConnection:
         They must count: over a slow line the answer may wait long behind a big upload.
         """
         before = self._sock.bytes_received
-        with _alarm(_PROBE_S * 1.2, lambda: self._close_if_silent_since(before)):  # sending may block as well
+        with alarm(_PROBE_S * 1.2, lambda: self._close_if_silent_since(before)):  # sending may block as well
             try:
                 self._transport.open_session(timeout=_PROBE_S).close()
             except paramiko.ChannelException:
@@ -255,19 +256,6 @@ class CountedSocket(socket.socket):
         data = super().recv(size, flags)
         self.bytes_received += len(data)
         return data
-
-
-@contextlib.contextmanager
-def _alarm(seconds: float, action: Callable[[], None]) -> Iterator[None]:
-    """Call *action* if the block takes longer: paramiko waits without bound for the answer to some requests."""
-    timer = threading.Timer(seconds, action)
-    timer.name, timer.daemon = "autopod-ssh-alarm", True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join(_CLOSE_S)
 
 
 def quote(text: str) -> str:
