@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 from autopod_nb.clock import Deadline, SystemClock
 
 _LOOK_S = 0.02
+_CALLS = 6
 _PROC = Path("/proc")
 
 
@@ -25,9 +28,16 @@ class Alive:
         """What is here and was not before, in words; daemon threads that are not ours are somebody else's matter."""
         threads = [each for each in self.threads - before.threads if not each.daemon or each.name.startswith("autopod")]
         return (
-            *sorted(f"thread {each.name}" for each in threads),
+            *sorted(f"thread {each.name}{_where(each)}" for each in threads),
             *(f"process {pid} ({command_of(pid)})" for pid in sorted(self.children - before.children)),
         )
+
+
+def _where(thread: threading.Thread) -> str:
+    """What a thread is at: the innermost calls, for whoever must find out why it does not end."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    calls = traceback.extract_stack(frame)[-_CALLS:] if frame is not None else []
+    return "".join(f" > {Path(call.filename).name}:{call.lineno} {call.name}" for call in calls)
 
 
 def alive() -> Alive:

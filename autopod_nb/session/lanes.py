@@ -109,7 +109,9 @@ class _Lane:
 
 
 class Lanes:
-    """Starts a lane when it is first needed.
+    """The lanes of a session: those in the table from the beginning, those of a pod when they are first needed.
+
+    A thread that gives pods back must not have to be started first, at the moment when it is needed.
 
     Args:
         work: does one effect, or several of the ledger's at once; called in the lane's thread, must not raise.
@@ -118,14 +120,18 @@ class Lanes:
     def __init__(self, work: Callable[[list[Effect]], None]) -> None:
         self._work = work
         self._lanes: dict[str, _Lane] = {}
+        for name in dict.fromkeys(_LANES.values()):
+            self._open(name)
+
+    def _open(self, name: str) -> _Lane:
+        threads = _TRANSFER_THREADS if name == _TRANSFERS else 1
+        self._lanes[name] = _Lane(name, threads, self._work, batch=name == _LEDGER)
+        return self._lanes[name]
 
     def put(self, effect: Effect) -> None:
         """Hand it to its lane. Called by the session thread only."""
         name = lane_of(effect)
-        lane = self._lanes.get(name)
-        if lane is None:
-            threads = _TRANSFER_THREADS if name == _TRANSFERS else 1
-            lane = self._lanes[name] = _Lane(name, threads, self._work, batch=name == _LEDGER)
+        lane = self._lanes.get(name) or self._open(name)
         lane.put(effect)
 
     def close(self, timeout_s: float) -> None:
@@ -136,6 +142,5 @@ class Lanes:
         for name, lane in self._lanes.items():
             if name != _LEDGER and not lane.join(timeout_s):
                 _log.error("lane %s did not end within %s s", name, timeout_s)
-        if (ledger := self._lanes.get(_LEDGER)) is not None:
-            ledger.stop(finish=True)
-            ledger.join(timeout_s)
+        self._lanes[_LEDGER].stop(finish=True)
+        self._lanes[_LEDGER].join(timeout_s)
