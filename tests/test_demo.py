@@ -54,13 +54,21 @@ class Demo:
         return self.folder / "demo-output" / "portrait.mp4"
 
 
+def _environ(folder: Path) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("AUTOPOD_")}
+    return environ | {
+        "AUTOPOD_HOME": str(folder / "home"),
+        "IPYTHONDIR": str(folder / "ipython"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
 @contextmanager
 def running_demo(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The demo in a copy of the checkout, ended at the latest with the block. Its home is ``folder/home``."""
     for name in ("notebooks", "jobs"):
         shutil.copytree(ROOT / name, folder / name)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("AUTOPOD_")}
-    environ |= {"AUTOPOD_HOME": str(folder / "home"), "IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)}
+    environ = _environ(folder)
     command = [sys.executable, str(folder / "notebooks" / "run_demo.py")]
     process = subprocess.Popen(
         command, cwd=folder, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -119,6 +127,20 @@ def test_another_program_finds_a_video_that_every_browser_plays(demo: Demo) -> N
     assert (stream["width"], stream["height"]) == (512, 512)
     assert int(stream["nb_read_frames"]) == 24
     assert Fraction(stream["avg_frame_rate"]) == 12
+
+
+def test_a_second_run_in_the_same_folder_ends_well_too(demo: Demo) -> None:
+    """Its video is the same to the byte, so no second file is made of it."""
+    before = demo.video.read_bytes()
+    environ = _environ(demo.folder)
+    command = [sys.executable, str(demo.folder / "notebooks" / "run_demo.py")]
+    again = subprocess.run(
+        command, cwd=demo.folder, env=environ, text=True, capture_output=True, timeout=_DEMO_S, check=False
+    )
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "demo-output/portrait.mp4" in again.stdout
+    assert demo.video.read_bytes() == before
+    assert not left_of(demo.home, 5.0)
 
 
 @pytest.mark.slow
