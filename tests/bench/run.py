@@ -1,15 +1,18 @@
 """``make bench``: measure what the project promises, print it, and write ``demo-output/bench.json``.
 
 Every row is ``{name, value, unit, aim, ok, note}``. Ratios are measured side by side in one run, for these machines
-are shared and noisy; a row that misses its aim is printed as such and changes no exit status.
+are shared and noisy; a row that misses its aim is printed as such and changes no exit status. A row that could not
+be measured does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,7 +63,7 @@ def main() -> int:
     names = parser.parse_args().rows or list(benches)
     rows = []
     for name in names:
-        done = benches[name]()
+        done = _measured(name, benches[name])
         rows.append(done)
         verdict = "ok" if done.ok else "MISSED"
         print(
@@ -68,9 +71,19 @@ def main() -> int:
         )
     OUTPUT.parent.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
-    OUTPUT.write_text(json.dumps({"rows": [asdict(each) for each in rows], **machine}, indent=2) + "\n")
+    found = [{**asdict(each), **({"value": None, "aim": None} if math.isnan(each.value) else {})} for each in rows]
+    OUTPUT.write_text(json.dumps({"rows": found, **machine}, indent=2) + "\n")
     print(f"written to {OUTPUT.relative_to(ROOT)}")
-    return 0
+    return int(any(math.isnan(each.value) for each in rows))
+
+
+def _measured(name: str, measure: Callable[[], Row]) -> Row:
+    """A row whose measurement failed is a row that says so, and the others are measured all the same."""
+    try:
+        return measure()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is shown, and the exit status tells
+        traceback.print_exc()
+        return Row(name=name, value=math.nan, unit="", aim=math.nan, ok=False, note=f"not measured: {error}")
 
 
 if __name__ == "__main__":
