@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autopod_nb.clock import Deadline
@@ -30,6 +30,7 @@ def remote(*names: str) -> list[RemoteFile]:
     return [RemoteFile(node_id="7", filename=name) for name in names]
 
 
+@settings(max_examples=500)
 @given(NASTY | st.text(max_size=300))
 def test_no_name_leads_out_of_the_folder(name: str) -> None:
     """Whatever the server calls a file, it is one plain, visible name of bounded length, and stays so."""
@@ -94,6 +95,7 @@ def test_a_folder_that_exists_is_a_folder_without_a_slash(tmp_path: Path) -> Non
     assert targets(tmp_path, remote("x.png")) == [tmp_path / "x.png"]
 
 
+@settings(max_examples=500)
 @given(st.lists(NASTY, max_size=6), st.sampled_from(["out/", "out/a.png", "out/a"]))
 def test_each_file_has_a_place_of_its_own_below_the_wanted_one(names: list[str], wanted: str) -> None:
     paths = targets(wanted, remote(*names))
