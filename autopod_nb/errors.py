@@ -11,6 +11,8 @@
     ├── ProviderError              the one who rents out pods
     │   ├── NoCapacity             nothing of that kind to be had now
     │   ├── AuthFailed             key missing or refused
+    │   ├── LowBalance             the account has too little money
+    │   ├── RateLimited            asked too often
     │   ├── Uncertain              the answer was lost: it may have been done
     │   └── Gone                   no such pod any more
     ├── PodError                   the pod, its SSH server or its ComfyUI
@@ -91,6 +93,23 @@ class NoCapacity(ProviderError):
 
 class AuthFailed(ProviderError):
     """The provider's key is missing or refused."""
+
+
+class LowBalance(ProviderError):
+    """The account has too little money left to rent that."""
+
+
+class RateLimited(ProviderError):
+    """The provider was asked too often; it says when to ask again.
+
+    Args:
+        message: one line for a person.
+        retry_after_s: seconds to wait, if the provider told.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class Uncertain(ProviderError):

@@ -7,15 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autopod_nb.config import SETTINGS
+from autopod_nb.session.provider_list import provider_names
 from autopod_nb.verb import Kind, Offers, Option, Verb
 from autopod_nb.verbs import BY_NAME, CELL, VERBS
 
 _GPUS = ("A40", "A5000", "A6000", "RTX3090", "RTX4090")
-PROVIDERS = ("local",)
 _FIXED = {
     Offers.VERBS: (*BY_NAME, CELL.name),
     Offers.GPUS: _GPUS,
-    Offers.PROVIDERS: PROVIDERS,
     Offers.FORMATS: ("csv", "parquet", "json"),
     Offers.CONFIG_ACTIONS: ("get", "set", "unset", "path", "edit"),
     Offers.SETTINGS: tuple(setting.key for setting in SETTINGS),
@@ -78,6 +77,8 @@ def _values(offers: Offers) -> list[str] | None:
         return None
     if offers in _FIXED:
         return list(_FIXED[offers])
+    if offers is Offers.PROVIDERS:
+        return list(provider_names())
     return _templates() if offers is Offers.TEMPLATES else _of_session(offers)
 
 

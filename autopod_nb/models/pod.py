@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 
 from autopod_nb.errors import IllegalTransition
@@ -113,8 +115,8 @@ class PodAddress:
         host: SSH host name or address.
         port: SSH port.
         user: SSH user.
-        comfyui_port: where ComfyUI listens on the pod's own loopback.
-        comfyui_dir: absolute path of the folder that holds ``input`` and ``output``.
+        comfyui_port: where ComfyUI listens on the pod's own loopback; 0 as long as nobody has looked.
+        comfyui_dir: absolute path of the folder that holds ``input`` and ``output``; empty likewise.
         environ_path: file with the pod's variables, NUL-separated, as in ``/proc/1/environ``.
         host_key_sha256: expected fingerprint ``SHA256:…`` of the SSH server, None if the provider cannot tell.
     """
@@ -138,6 +140,10 @@ class PodRecord:
         state: what the provider says.
         address: None as long as it has none.
         detail: the provider's words about it, for a person.
+        price_per_hour_usd: what it costs just now by the provider's own word; None if that is not said.
+        gpu: its GPUs for a person, empty if that is not said.
+        host_id: the machine that it is on, empty if that is not said.
+        created: when it was rented, UTC; None if that is not said.
     """
 
     provider_id: str
@@ -145,3 +151,7 @@ class PodRecord:
     state: ObservedState
     address: PodAddress | None = None
     detail: str = ""
+    price_per_hour_usd: Decimal | None = None
+    gpu: str = ""
+    host_id: str = ""
+    created: datetime | None = None

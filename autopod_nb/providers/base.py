@@ -9,7 +9,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Protocol
 
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodRecord
 
 
@@ -21,11 +21,17 @@ class Capabilities:
         can_stop: a pod can be stopped and keeps its files.
         can_bill: :meth:`Provider.billing` tells what was really charged.
         fate: what ends a pod when this Python is gone, in words for a person.
+        outlives: a pod bills on when every process of ours is gone, so it needs a reaper and a watchdog.
+        watchdog_url: base of the API that a watchdog on the pod calls with the pod's own key; None: no watchdog.
+        no_end: why a pod can be neither stopped nor terminated, in words for a person; empty if it can.
     """
 
     can_stop: bool
     can_bill: bool
     fate: str
+    outlives: bool = False
+    watchdog_url: str | None = None
+    no_end: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +53,36 @@ class PodOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BillingRow:
-    """What a provider charged for one pod over one stretch of time."""
+    """What a provider charged for one pod, or for one network volume, over one stretch of time.
+
+    Attributes:
+        provider_id: of the pod or of the volume.
+        start: UTC.
+        end: UTC.
+        amount_usd: all of it.
+        is_volume: it is a network volume, which bills whether a pod is there or not.
+    """
 
     provider_id: str
     start: datetime
     end: datetime
     amount_usd: Decimal
+    is_volume: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What an account has and spends. None: the provider does not say.
+
+    Attributes:
+        balance_usd: left to spend.
+        spend_per_hour_usd: of all that bills now.
+        spend_limit_per_hour_usd: more than that the provider does not rent out at the same time.
+    """
+
+    balance_usd: Decimal | None = None
+    spend_per_hour_usd: Decimal | None = None
+    spend_limit_per_hour_usd: Decimal | None = None
 
 
 class Provider(Protocol):
@@ -79,10 +109,19 @@ class Provider(Protocol):
         """
         ...
 
-    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
-        """What can be rented now with *gpu_count* GPUs. Called to plan; safe to repeat.
+    def account(self) -> Account:
+        """What the account has and spends. Called to plan and to warn; safe to repeat.
 
         Raises:
+            ProviderError: it could not be read.
+        """
+        ...
+
+    def offers(self, query: OfferQuery) -> tuple[Offer, ...]:
+        """What can be rented, with what is out of stock, too. Called to plan; safe to repeat.
+
+        Raises:
+            UsageError: the query names what the provider does not know; the nearest is named.
             ProviderError: the list could not be read.
         """
         ...
@@ -91,8 +130,10 @@ class Provider(Protocol):
         """Rent a pod. Called once per name, after the intent is in the ledger; NEVER repeated blindly.
 
         Raises:
-            NoCapacity: nothing was made.
+            NoCapacity: nothing was made; another offer may do.
             AuthFailed: nothing was made.
+            LowBalance: nothing was made.
+            RateLimited: nothing was made.
             Uncertain: it may have been made; look for the name with :meth:`list`.
         """
         ...

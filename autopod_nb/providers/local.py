@@ -13,11 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from autopod_nb.clock import Clock
+from autopod_nb.config import Settings
 from autopod_nb.errors import Gone, ProviderError, Uncertain
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
 from autopod_nb.providers import local_program
-from autopod_nb.providers.base import BillingRow, Capabilities, PodOrder
+from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
 from autopod_nb.providers.local_folder import PodFolder, read_bill
 from autopod_nb.providers.local_offers import local_offers
 from autopod_nb.threads import ServiceThread
@@ -80,9 +81,13 @@ class LocalProvider:
                 f"A pod on this machine needs {', '.join(missing)}: run `pip install 'autopod-nb[local]'`."
             )
 
-    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+    def account(self) -> Account:
+        """Nobody pays, so there is nothing to say."""
+        return Account()
+
+    def offers(self, query: OfferQuery) -> tuple[Offer, ...]:
         """The reference GPUs at their simulated prices."""
-        return local_offers(self.name, gpu_count)
+        return local_offers(self.name, query)
 
     def create(self, order: PodOrder) -> PodRecord:
         """Make the pod's folder and start its program."""
@@ -279,6 +284,16 @@ class LocalProvider:
             if not self._folder(provider_id).is_pod(process.pid):  # another Python ended it: leave no zombie
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_END_WITHIN_S)
+
+
+def make(settings: Settings, clock: Clock) -> LocalProvider:
+    """The entry point."""
+    return LocalProvider(
+        settings.home / "pods",
+        clock=clock,
+        comfyui_dir=settings.comfyui_dir,
+        comfyui_python=settings.comfyui_python,
+    )
 
 
 @contextlib.contextmanager

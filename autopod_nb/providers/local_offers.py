@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from autopod_nb.models.money import MoneyKind
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery, Stock
 
 # GPU, memory in GB, USD an hour: the reference prices that the mission names; they vary in real life
 _GPUS = (
@@ -17,22 +17,31 @@ _GPUS = (
 )
 _STOPPED_PRICE = Decimal("0.0055")  # a 20 GB volume at 0.20 USD a GB and month
 _MAX_GPUS = 8
+REGION = "this machine"
 
 
-def local_offers(provider: str, gpu_count: int) -> tuple[Offer, ...]:
-    """An offer for each GPU; none for a count that nobody has. *provider* is the name that they carry."""
-    if not 1 <= gpu_count <= _MAX_GPUS:
+def local_offers(provider: str, query: OfferQuery) -> tuple[Offer, ...]:
+    """An offer for each GPU; none for a count that nobody has, nor for another place than this machine.
+
+    Args:
+        provider: the name that they carry.
+        query: of it, the count and the place matter; the rest of a pod is as this machine has it.
+    """
+    elsewhere = query.region is not None and not REGION.startswith(query.region.lower())
+    if not 1 <= query.gpu_count <= _MAX_GPUS or elsewhere or query.cloud or query.spot:
         return ()
     return tuple(
         Offer(
             provider=provider,
             gpu_type=gpu,
-            gpu_count=gpu_count,
+            gpu_count=query.gpu_count,
             vram_gb=vram_gb,
-            price_per_hour_usd=Decimal(price) * gpu_count,
+            price_per_hour_usd=Decimal(price) * query.gpu_count,
             stopped_price_per_hour_usd=_STOPPED_PRICE,
             kind=MoneyKind.SIMULATED,
-            region="this machine",
+            region=REGION,
+            stock=Stock.HIGH,
+            shape=query.shape,
         )
         for gpu, vram_gb, price in _GPUS
     )

@@ -11,14 +11,13 @@ import threading
 
 from autopod_nb.clock import Clock, default_clock
 from autopod_nb.config import Settings, read_settings
-from autopod_nb.errors import ConfigError, nearest
 from autopod_nb.log import open_log
 from autopod_nb.providers.base import Provider
+from autopod_nb.providers.registry import make_provider
 from autopod_nb.session.manager import Session
 from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
 from autopod_nb.storage.rows import Owner, Role
 
-PROVIDERS = ("local",)
 _lock = threading.Lock()
 _session: Session | None = None
 
@@ -42,25 +41,6 @@ def build_session(settings: Settings, *, clock: Clock | None = None, provider: P
     role = Role.KERNEL if "ipykernel" in sys.modules else Role.TERMINAL
     owner = Owner(owner_id=secrets.token_hex(6), role=role, host=platform.node(), pid=os.getpid())
     return Session(settings, provider=provider, ledger=ledger, owner=owner, clock=clock)
-
-
-def make_provider(settings: Settings, clock: Clock) -> Provider:
-    """The provider that the settings name.
-
-    Raises:
-        ConfigError: there is none of that name.
-    """
-    if settings.provider == "local":
-        from autopod_nb.providers.local import LocalProvider  # noqa: PLC0415 - nothing is imported until asked for
-
-        return LocalProvider(
-            settings.home / "pods",
-            clock=clock,
-            comfyui_dir=settings.comfyui_dir,
-            comfyui_python=settings.comfyui_python,
-        )
-    hint = nearest(settings.provider, PROVIDERS)
-    raise ConfigError(f"There is no provider {settings.provider!r}, only {', '.join(PROVIDERS)}.{hint}")
 
 
 def open_session(provider: str | None = None) -> Session:

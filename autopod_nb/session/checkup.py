@@ -12,9 +12,11 @@ from pathlib import Path
 from autopod_nb.clock import Clock, default_clock
 from autopod_nb.config import Settings, read_settings
 from autopod_nb.errors import AutopodError
+from autopod_nb.models.offer import OfferQuery
 from autopod_nb.providers.local_folder import PodFolder
+from autopod_nb.providers.registry import make_provider
 from autopod_nb.session.adoption import look
-from autopod_nb.session.build import current_session, make_provider
+from autopod_nb.session.build import current_session
 from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
 
 
@@ -95,7 +97,7 @@ def _provider(settings: Settings, clock: Clock) -> Check:
     provider = make_provider(settings, clock)
     try:
         provider.authenticate()
-        offers = provider.offers(1)
+        offers = provider.offers(OfferQuery())
     finally:
         provider.close()
     cheapest = min(offers, key=lambda offer: offer.price_per_hour_usd, default=None)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.job import JobSpec
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.storage.rows import JobRow, PodRow
 
 
@@ -59,7 +59,7 @@ class PodPlan:
 class FindOffers:
     """Ask the provider what it has; the answer goes into ``reply``."""
 
-    gpu_count: int
+    query: OfferQuery
     reply: Future[tuple[Offer, ...]]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from autopod_nb.clock import Clock
 from autopod_nb.config import Settings
 from autopod_nb.errors import InternalError, LimitReached, PodError, ProviderError, UsageError, nearest
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import PodView, Snapshot
 from autopod_nb.providers.base import Provider
@@ -102,7 +102,7 @@ class PodDoors:
         if count < 1:
             raise UsageError(f"--gpu-count {count} is not a number of GPUs: give 1 or more.")
         reply: Future[tuple[Offer, ...]] = Future()
-        self._post(commands.FindOffers(gpu_count=count, reply=reply))
+        self._post(commands.FindOffers(query=OfferQuery(gpu_count=count), reply=reply))
         try:
             offers = reply.result(ANSWER_S)
         except FutureTimeout:

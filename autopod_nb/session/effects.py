@@ -10,7 +10,7 @@ from typing import TypeAlias
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.event import PromptResult
 from autopod_nb.models.job import JobSpec, RemoteFile
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodAddress
 from autopod_nb.session.events import Message
 from autopod_nb.storage.ledger import LedgerWrite
@@ -20,7 +20,7 @@ from autopod_nb.storage.ledger import LedgerWrite
 class AskOffers:
     """Ask the provider what it has."""
 
-    gpu_count: int
+    query: OfferQuery
     reply: Future[tuple[Offer, ...]]
 
 

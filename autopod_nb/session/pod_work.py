@@ -65,7 +65,7 @@ class PodWork:
     def offers(self, effect: AskOffers) -> None:
         """Ask the provider what it has."""
         self._provider.authenticate()
-        effect.reply.set_result(self._provider.offers(effect.gpu_count))
+        effect.reply.set_result(self._provider.offers(effect.query))
 
     def link(self, pod_id: str) -> PodLink:
         """What is open to a pod."""

@@ -55,7 +55,7 @@ def _tick(step: Step, message: events.Tick) -> None:
 
 
 def _find_offers(step: Step, message: commands.FindOffers) -> None:
-    step.emit(AskOffers(gpu_count=message.gpu_count, reply=message.reply))
+    step.emit(AskOffers(query=message.query, reply=message.reply))
 
 
 def _read_logs(step: Step, message: commands.ReadLogs) -> None:

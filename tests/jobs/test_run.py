@@ -22,6 +22,7 @@ from autopod_nb.jobs import run
 from autopod_nb.jobs.run import ResultLost
 from autopod_nb.models.event import PromptOutcome, PromptOver, PromptResult
 from autopod_nb.models.job import JobSpec, ResultFile, Verified
+from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import PodAddress
 from autopod_nb.pods import launch
 from autopod_nb.pods.launch import PodLink
@@ -123,7 +124,9 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
             changed.notify_all()
 
     try:
-        made = provider.create(PodOrder(name="pod", offer=provider.offers(1)[0], public_key=public_line(key)))
+        made = provider.create(
+            PodOrder(name="pod", offer=provider.offers(OfferQuery())[0], public_key=public_line(key))
+        )
         address = launch.wait_address(provider, made.provider_id, deadline=deadline, clock=_CLOCK, abort=link.abort)
         launch.open_line(link, address, key, deadline=deadline, clock=_CLOCK)
         launch.open_comfyui(link, wanted_port=0, on_lost=lambda: None, on_event=keep, deadline=deadline, clock=_CLOCK)

@@ -9,7 +9,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
 from autopod_nb.magics import candidates
-from autopod_nb.session.build import PROVIDERS
+from autopod_nb.providers.registry import provider_names
 from autopod_nb.verbs import VERBS
 
 
@@ -90,4 +90,5 @@ def test_other_lines_are_none_of_our_business(shell: InteractiveShell) -> None:
 
 
 def test_the_providers_that_are_offered_are_those_that_exist() -> None:
-    assert candidates.PROVIDERS == PROVIDERS
+    assert candidates.candidates("%autopod", ["connect", "--provider"]) == list(provider_names())
+    assert "local" in provider_names()

@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from autopod_nb.errors import Gone
 from autopod_nb.models.money import MoneyKind
-from autopod_nb.models.offer import Offer
+from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
-from autopod_nb.providers.base import BillingRow, Capabilities, PodOrder
+from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
 
 OFFER = Offer(
     provider="scripted",
@@ -71,9 +71,13 @@ class ScriptedProvider:
     def authenticate(self) -> None:
         """Always fine."""
 
-    def offers(self, gpu_count: int) -> tuple[Offer, ...]:
+    def offers(self, query: OfferQuery) -> tuple[Offer, ...]:
         """One offer."""
-        return (OFFER,) if gpu_count == 1 else ()
+        return (OFFER,) if query.gpu_count == 1 else ()
+
+    def account(self) -> Account:
+        """Nothing to say."""
+        return Account()
 
     def create(self, order: PodOrder) -> PodRecord:
         """Make a pod, if the script says so, and answer as it says."""

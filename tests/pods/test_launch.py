@@ -11,6 +11,7 @@ import pytest
 
 from autopod_nb.clock import Deadline, SystemClock, TestClock
 from autopod_nb.errors import AuthFailed, BootFailed, Gone, NoCapacity, ProviderError, SshError, Uncertain
+from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState
 from autopod_nb.pods import launch
 from autopod_nb.pods.launch import PodLink
@@ -177,7 +178,7 @@ class TestLines:
         link, lost = PodLink(), threading.Event()
         deadline = Deadline(clock, 60)
         try:
-            wanted = PodOrder(name="autopod-test", offer=provider.offers(1)[0], public_key=public_line(key))
+            wanted = PodOrder(name="autopod-test", offer=provider.offers(OfferQuery())[0], public_key=public_line(key))
             made = launch.create(provider, wanted, clock=clock, abort=link.abort)
             address = launch.wait_address(provider, made.provider_id, deadline=deadline, clock=clock, abort=link.abort)
             launch.open_line(link, address, key, deadline=deadline, clock=clock)

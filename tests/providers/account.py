@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autopod_nb.clock import Clock, Deadline, SystemClock
 from autopod_nb.errors import ProviderError
+from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
 from autopod_nb.pods.launch import wait_address
 from autopod_nb.providers.base import PodOrder, Provider
@@ -36,7 +37,7 @@ class Account:
 
     def order(self, *, env: Mapping[str, str] | None = None, name: str = "") -> PodOrder:
         """What a session would order: the cheapest offer."""
-        offer = min(self.provider.offers(1), key=lambda offer: offer.price_per_hour_usd)
+        offer = min(self.provider.offers(OfferQuery()), key=lambda offer: offer.price_per_hour_usd)
         key = load_key(own_key_path(self.home))
         unique = name or f"autopod-test-{secrets.token_hex(4)}"
         return PodOrder(name=unique, offer=offer, public_key=public_line(key), env=env or {})

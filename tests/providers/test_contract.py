@@ -12,6 +12,7 @@ import pytest
 from autopod_nb.clock import TestClock
 from autopod_nb.errors import Gone
 from autopod_nb.models.money import Purpose, cost_usd
+from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
 from autopod_nb.pods.meter import Activity, Meter, settle
 from autopod_nb.ssh.connection import SshConnection
@@ -35,7 +36,7 @@ class TestWithoutAPod:
 
     @pytest.mark.parametrize("gpu_count", [1, 2])
     def test_offers_are_exact_and_for_the_count_that_was_asked(self, account: Account, gpu_count: int) -> None:
-        offers = account.provider.offers(gpu_count)
+        offers = account.provider.offers(OfferQuery(gpu_count=gpu_count))
         assert offers
         for offer in offers:
             assert (offer.provider, offer.gpu_count) == (account.provider.name, gpu_count)
@@ -48,7 +49,7 @@ class TestWithoutAPod:
 
     @pytest.mark.parametrize("gpu_count", [0, -1, 10_000])
     def test_a_count_that_nobody_has_gets_no_offer(self, account: Account, gpu_count: int) -> None:
-        assert account.provider.offers(gpu_count) == ()
+        assert account.provider.offers(OfferQuery(gpu_count=gpu_count)) == ()
 
     @pytest.mark.parametrize("what", ["describe", "stop", "start", "adopt"])
     def test_a_pod_that_was_never_made_is_gone(self, account: Account, what: str) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from autopod_nb.clock import SystemClock, TestClock
 from autopod_nb.errors import Gone, ProviderError, Uncertain
+from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState
 from autopod_nb.providers.local import LocalProvider
 from tests.leftovers import left_of, processes_of
@@ -260,7 +261,7 @@ class TestFolders:
 
 def test_the_offers_are_the_reference_gpus_times_their_count(home: Path) -> None:
     provider = LocalProvider(home / "pods", clock=SystemClock())
-    prices = {offer.gpu_type: offer.price_per_hour_usd for offer in provider.offers(2)}
+    prices = {offer.gpu_type: offer.price_per_hour_usd for offer in provider.offers(OfferQuery(gpu_count=2))}
     assert prices == {
         "RTX A5000": Decimal("0.54"),
         "A40": Decimal("0.80"),
