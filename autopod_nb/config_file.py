@@ -18,7 +18,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
 
-from autopod_nb.config import Kind, Secret, find_setting, resolve
+from autopod_nb.config import Kind, Secret, find_setting
+from autopod_nb.config_model.sources import resolve
 from autopod_nb.errors import ConfigError
 
 CONFIG_NAME = "config.json"
@@ -33,7 +34,7 @@ class ConfigRow:
     Attributes:
         key: dotted.
         value: as text; a secret is not shown.
-        source: ``environment AUTOPOD_X``, ``config.json`` or ``default``.
+        source: ``environment AUTOPOD_X``, ``config.json``, ``default``, or the key of the setting that it follows.
     """
 
     key: str
@@ -158,7 +159,7 @@ def _parsed(kind: Kind, text: str) -> object:
         value = text
     if kind is Kind.NAMES:
         return value if isinstance(value, list) else [name.strip() for name in text.split(",") if name.strip()]
-    if kind in (Kind.TEXT, Kind.PATH, Kind.KEY):
+    if kind in (Kind.TEXT, Kind.PATH, Kind.URL, Kind.KEY):
         return value if isinstance(value, str) else text
     return None if kind is Kind.LIMIT and text.lower() == "none" else value
 
@@ -226,7 +227,7 @@ def _holds_key(document: Mapping[str, Any]) -> bool:
 
 
 def _checked(path: Path, document: dict[str, Any]) -> dict[str, Any]:
-    from autopod_nb.config_model import values_of  # noqa: PLC0415 - loads pydantic
+    from autopod_nb.config_model.form import values_of  # noqa: PLC0415 - loads pydantic
 
     try:
         return values_of(document)

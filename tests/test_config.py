@@ -20,7 +20,12 @@ from autopod_nb.config import DEFAULT_GPU_PREFERENCES, Secret, Settings, read_ho
 from autopod_nb.errors import ConfigError
 
 _MINUTES = ("AUTOPOD_IDLE_MINUTES", "AUTOPOD_STUCK_MINUTES", "AUTOPOD_BOOT_MINUTES")
-_NUMBERS = (*_MINUTES, "AUTOPOD_MAX_COST", "AUTOPOD_LOCAL_PORT")
+_LIMITS = {
+    "AUTOPOD_MAX_COST": "session_limit_usd",
+    "AUTOPOD_MAX_COST_DAY": "day_limit_usd",
+    "AUTOPOD_MAX_COST_MONTH": "month_limit_usd",
+}
+_NUMBERS = (*_MINUTES, *_LIMITS, "AUTOPOD_LOCAL_PORT")
 _NO_FILE = {"AUTOPOD_HOME": "/nowhere/at/all"}
 _TEXT = "rpa_very-secret-0123456789"
 
@@ -95,6 +100,10 @@ class TestSettings:
         assert settings.idle_minutes == 10
         assert settings.stuck_minutes == 5
         assert settings.session_limit_usd == 10
+        assert (settings.disk_gb, settings.volume_gb, settings.port, settings.user) == (60, 20, 22, "root")
+        assert settings.price_per_hour_usd == 0
+        assert {settings.pod_limit_usd, settings.day_limit_usd, settings.month_limit_usd} == {None}
+        assert settings.max_price_per_hour_usd is None
 
     def test_each_variable_is_read(self, tmp_path: Path) -> None:
         settings = read_settings(
@@ -106,10 +115,13 @@ class TestSettings:
                 "AUTOPOD_STUCK_MINUTES": "7",
                 "AUTOPOD_BOOT_MINUTES": "3",
                 "AUTOPOD_MAX_COST": "2.50",
+                "AUTOPOD_MAX_COST_DAY": "20",
+                "AUTOPOD_MAX_COST_MONTH": "99.9",
                 "AUTOPOD_LOCAL_PORT": "9000",
                 "AUTOPOD_COMFYUI_DIR": "/opt/ComfyUI",
                 "AUTOPOD_COMFYUI_PYTHON": "/opt/python",
                 "RUNPOD_API_KEY": "rpx-0123456789",
+                "RUNPOD_API_BASE_URL": "http://127.0.0.1:8000/",
             },
             provider="runpod",
         )
@@ -121,25 +133,80 @@ class TestSettings:
             stuck_minutes=Decimal(7),
             boot_minutes=Decimal(3),
             session_limit_usd=Decimal("2.50"),
+            day_limit_usd=Decimal(20),
+            month_limit_usd=Decimal("99.9"),
             local_port=9000,
             comfyui_dir=Path("/opt/ComfyUI"),
             comfyui_python=Path("/opt/python"),
             api_key=Secret("rpx-0123456789"),
+            api_base_url="http://127.0.0.1:8000",
         )
 
     @pytest.mark.parametrize(
         "name",
-        ["AUTOPOD_PROVIDER", "AUTOPOD_GPUS", "AUTOPOD_COMFYUI_DIR", "AUTOPOD_COMFYUI_PYTHON", "RUNPOD_API_KEY"],
+        [
+            "AUTOPOD_PROVIDER",
+            "AUTOPOD_GPUS",
+            "AUTOPOD_COMFYUI_DIR",
+            "AUTOPOD_COMFYUI_PYTHON",
+            "RUNPOD_API_KEY",
+            "RUNPOD_API_BASE_URL",
+        ],
     )
     def test_an_empty_text_says_nothing(self, tmp_path: Path, name: str) -> None:
         assert read_settings({"AUTOPOD_HOME": str(tmp_path), name: ""}) == Settings(home=tmp_path)
+        for provider in ("runpod", "runpod_sdk"):
+            found = read_settings({"AUTOPOD_HOME": str(tmp_path), name: ""}, provider=provider)
+            assert found == Settings(home=tmp_path, provider=provider)
 
     def test_the_process_environment_is_the_default(self, home: Path) -> None:
         assert read_settings().home == home
 
+    @pytest.mark.parametrize(("name", "field"), _LIMITS.items())
     @pytest.mark.parametrize("text", ["none", "None", "NONE"])
-    def test_the_limit_can_be_taken_away(self, text: str) -> None:
-        assert read_settings({**_NO_FILE, "AUTOPOD_MAX_COST": text}).session_limit_usd is None
+    def test_a_limit_can_be_taken_away(self, tmp_path: Path, name: str, field: str, text: str) -> None:
+        limits = {"session_usd": 1, "day_usd": 2, "month_usd": 3}
+        (tmp_path / "config.json").write_text(json.dumps({"defaults": {"limits": limits}}))
+        home = {"AUTOPOD_HOME": str(tmp_path)}
+        assert getattr(read_settings(home), field) in (1, 2, 3)
+        assert getattr(read_settings({**home, name: text}), field) is None
+
+    @pytest.mark.parametrize(
+        ("text", "used"),
+        [
+            ("https://api.example.com", "https://api.example.com"),
+            (" http://127.0.0.1:8000/// ", "http://127.0.0.1:8000"),
+            ("HTTPS://[::1]:1/base/", "HTTPS://[::1]:1/base"),
+            ("  ", None),
+        ],
+    )
+    def test_the_address_of_an_api_is_used_without_a_slash_at_its_end(self, text: str, used: str | None) -> None:
+        for provider in ("runpod", "runpod_sdk"):
+            settings = read_settings({**_NO_FILE, "RUNPOD_API_BASE_URL": text}, provider=provider)
+            assert settings.api_base_url == used
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "gpu.example.org",
+            "ftp://example.com",
+            "http://",
+            "https://:80",
+            "http://x:port",
+            "http://x:0",
+            "http://x:70000",
+            "http://[::1",
+            "http://me:secret@x",
+            "http://x?a=b",
+            "http://x#a",
+            "http://x y",
+            "http://x\ny",
+        ],
+    )
+    def test_what_is_no_address_of_an_api_is_named_with_its_variable_and_not_shown(self, text: str) -> None:
+        with pytest.raises(ConfigError, match="RUNPOD_API_BASE_URL must be a web address") as caught:
+            read_settings({**_NO_FILE, "RUNPOD_API_BASE_URL": text}, provider="runpod")
+        assert text not in str(caught.value)
 
     @pytest.mark.parametrize("name", _NUMBERS)
     @pytest.mark.parametrize("text", ["", "0", "-1", "ten", "nan", "sNaN", "inf", "-inf", "1,5", "0x10", "1e999"])
@@ -158,9 +225,9 @@ class TestSettings:
             settings = read_settings({**_NO_FILE, name: text})
         except ConfigError:
             return
-        limit = settings.session_limit_usd
+        limits = [getattr(settings, field) for field in _LIMITS.values()]
         assert min(settings.idle_minutes, settings.stuck_minutes, settings.boot_minutes) > 0
-        assert limit is None or limit > 0
+        assert all(limit is None or limit > 0 for limit in limits)
         assert 1 <= settings.local_port <= 65535
 
     def test_a_home_is_absolute_and_that_of_nobody_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import secrets
 import stat
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from autopod_nb.config_file import (
     unset_value,
 )
 from autopod_nb.errors import ConfigError
-from autopod_nb.log import close_log, open_log
+from autopod_nb.log import close_log, open_log, redact
 
 _KEY = "rpx-0123456789-very-secret"
 _KEYS = [setting.key for setting in SETTINGS]
@@ -62,10 +63,15 @@ class TestWhatCounts:
 
     def test_every_key_reaches_its_setting(self, tmp_path: Path) -> None:
         local = {"comfyui_dir": "/c", "comfyui_python": "/c/bin/python", "ssh_key_path": "/k"}
-        limits = {"session_usd": None, "job_usd": "0.50"}
+        limits = {"session_usd": None, "job_usd": "0.50", "pod_usd": 4, "day_usd": 5.5, "month_usd": "60"}
         numbers = {"gpu_count": 2, "idle_minutes": 1, "stuck_minutes": 2, "boot_minutes": 3, "local_port": 9000}
-        defaults = {"provider": "local", "gpu_preferences": ["A", "B"], "confirm_above_usd_per_hour": 1e-1} | numbers
-        _write(tmp_path, {"providers": {"local": local}, "defaults": {**defaults, "limits": limits}})
+        defaults: dict[str, Any] = {
+            "provider": "local",
+            "gpu_preferences": ["A", "B"],
+            "confirm_above_usd_per_hour": 1e-1,
+        } | numbers
+        defaults |= {"max_price_per_hour_usd": 0.7, "limits": limits}
+        _write(tmp_path, {"providers": {"local": local}, "defaults": defaults})
         assert _settings(tmp_path) == Settings(
             home=tmp_path,
             provider="local",
@@ -76,6 +82,10 @@ class TestWhatCounts:
             boot_minutes=Decimal(3),
             session_limit_usd=None,
             job_limit_usd=Decimal("0.50"),
+            pod_limit_usd=Decimal(4),
+            day_limit_usd=Decimal("5.5"),
+            month_limit_usd=Decimal(60),
+            max_price_per_hour_usd=Decimal("0.7"),
             confirm_above_usd_per_hour=Decimal("0.1"),
             local_port=9000,
             comfyui_dir=Path("/c"),
@@ -92,6 +102,75 @@ class TestWhatCounts:
         assert (chosen.default_template, chosen.default_region, chosen.cloud_type) == ("t", "r", "c")
         other = read_settings({"AUTOPOD_HOME": str(tmp_path), "RUNPOD_API_KEY": " env-key \n"}, provider="runpod")
         assert other.api_key == Secret("env-key")
+
+    @pytest.mark.parametrize("provider", ["runpod", "runpod_sdk"])
+    def test_every_key_of_an_account_at_runpod_reaches_its_setting(self, tmp_path: Path, provider: str) -> None:
+        account = {
+            "api_key": _KEY,
+            "api_base_url": "https://api.example.com/",
+            "ssh_key_path": "/k",
+            "default_template": "t",
+            "default_region": "r",
+            "cloud_type": "c",
+            "image": "comfy:latest",
+            "disk_gb": 40,
+            "volume_gb": 0,
+            "network_volume": "nv1",
+            "comfyui_dir": "/workspace/ComfyUI/",
+            "comfyui_port": 3000,
+        }
+        _write(tmp_path, {"providers": {provider: account, "local": {"comfyui_dir": "/mine"}}})
+        assert read_settings({"AUTOPOD_HOME": str(tmp_path)}, provider=provider) == Settings(
+            home=tmp_path,
+            provider=provider,
+            comfyui_dir=Path("/mine"),
+            api_key=Secret(_KEY),
+            api_base_url="https://api.example.com",
+            ssh_key_path=Path("/k"),
+            default_template="t",
+            default_region="r",
+            cloud_type="c",
+            image="comfy:latest",
+            disk_gb=40,
+            volume_gb=0,
+            network_volume="nv1",
+            remote_comfyui_dir="/workspace/ComfyUI",
+            remote_comfyui_port=3000,
+        )
+        assert _settings(tmp_path) == Settings(home=tmp_path, comfyui_dir=Path("/mine"))
+
+    def test_every_key_of_a_machine_of_the_users_own_reaches_its_setting(self, tmp_path: Path) -> None:
+        machine = {"host": "gpu.example.com", "port": 2222, "user": "me", "ssh_key_path": "/k"}
+        machine |= {"comfyui_dir": "/home/me/ComfyUI", "comfyui_port": 8189, "price_per_hour_usd": 0.3}
+        _write(tmp_path, {"providers": {"ssh_host": machine, "runpod": {"api_key": _KEY, "disk_gb": 1}}})
+        assert read_settings({"AUTOPOD_HOME": str(tmp_path)}, provider="ssh_host") == Settings(
+            home=tmp_path,
+            provider="ssh_host",
+            host="gpu.example.com",
+            port=2222,
+            user="me",
+            ssh_key_path=Path("/k"),
+            remote_comfyui_dir="/home/me/ComfyUI",
+            remote_comfyui_port=8189,
+            price_per_hour_usd=Decimal("0.3"),
+        )
+
+    def test_the_twin_of_runpod_goes_by_runpod_for_what_it_does_not_set(self, tmp_path: Path) -> None:
+        """Also where its own value is the default, and with the environment before both."""
+        runpod = {"api_key": _KEY, "disk_gb": 30, "volume_gb": 7, "image": "theirs"}
+        _write(tmp_path, {"providers": {"runpod": runpod, "runpod_sdk": {"disk_gb": 60, "image": "own"}}})
+        twin = read_settings({"AUTOPOD_HOME": str(tmp_path)}, provider="runpod_sdk")
+        assert (twin.api_key, twin.disk_gb, twin.volume_gb, twin.image) == (Secret(_KEY), 60, 7, "own")
+        rows = {row.key: row for row in config_rows(tmp_path, {})}
+        assert rows["providers.runpod_sdk.volume_gb"].source == "providers.runpod.volume_gb"
+        assert rows["providers.runpod_sdk.api_key"].value == "set (hidden)"
+        assert rows["providers.runpod_sdk.cloud_type"].source == "default"
+        set_value(tmp_path, "providers.runpod_sdk.api_key", "rpx-of-the-twin")
+        first = read_settings({"AUTOPOD_HOME": str(tmp_path)}, provider="runpod")
+        twin = read_settings({"AUTOPOD_HOME": str(tmp_path)}, provider="runpod_sdk")
+        assert (first.api_key, twin.api_key) == (Secret(_KEY), Secret("rpx-of-the-twin"))
+        both = {"AUTOPOD_HOME": str(tmp_path), "RUNPOD_API_KEY": "env-key"}
+        assert read_settings(both, provider="runpod_sdk").api_key == Secret("env-key")
 
     def test_a_path_may_begin_with_home_but_not_hang_in_the_air(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,21 +206,30 @@ class TestKeys:
         assert "the key is" in log.read_text()
         assert _KEY not in log.read_text()
 
+    @pytest.mark.parametrize("provider", ["runpod", "runpod_sdk"])
+    def test_a_key_is_kept_out_of_the_log_whoever_is_chosen(self, tmp_path: Path, provider: str) -> None:
+        key = f"{provider}-{secrets.token_hex(8)}"
+        set_value(tmp_path, f"providers.{provider}.api_key", key)
+        assert redact(f"the key is {key}") == f"the key is {key}", "nobody has read it yet"
+        assert _settings(tmp_path).api_key is None
+        assert redact(f"the key is {key}") == "the key is [redacted]"
+
     @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o622])
-    def test_a_file_with_a_key_that_others_can_read_is_refused(self, tmp_path: Path, mode: int) -> None:
-        path = _write(tmp_path, {"providers": {"runpod": {"api_key": _KEY}}}, mode)
+    @pytest.mark.parametrize("provider", ["runpod", "runpod_sdk"])
+    def test_a_file_with_a_key_that_others_can_read_is_refused(self, tmp_path: Path, provider: str, mode: int) -> None:
+        path = _write(tmp_path, {"providers": {provider: {"api_key": _KEY}}}, mode)
         before = path.read_bytes()
         for use in (
             lambda: read_values(tmp_path),
             lambda: set_value(tmp_path, "defaults.idle_minutes", "5"),
-            lambda: unset_value(tmp_path, "providers.runpod.api_key"),
+            lambda: unset_value(tmp_path, f"providers.{provider}.api_key"),
         ):
             with pytest.raises(ConfigError, match=f"run `chmod 600 {path}`") as caught:
                 use()
             assert _KEY not in str(caught.value)
         assert path.read_bytes() == before
         path.chmod(0o600)
-        assert read_values(tmp_path) == {"providers.runpod.api_key": Secret(_KEY)}
+        assert read_values(tmp_path) == {f"providers.{provider}.api_key": Secret(_KEY)}
 
     def test_a_file_without_a_key_may_be_read_by_others_and_is_private_once_it_is_changed(self, tmp_path: Path) -> None:
         path = _write(tmp_path, {"defaults": {"idle_minutes": 3}}, 0o644)
@@ -178,6 +266,14 @@ class TestSet:
             ("providers.runpod.api_key", "123456789", "123456789", "set (hidden)"),
             ("providers.runpod.default_template", "null", "null", "null"),
             ("providers.runpod.cloud_type", '"SECURE"', "SECURE", "SECURE"),
+            ("providers.runpod.api_base_url", "http://127.0.0.1:1/", "http://127.0.0.1:1/", "http://127.0.0.1:1"),
+            ("providers.runpod.volume_gb", "0", 0, "0"),
+            ("providers.runpod.network_volume", "123", "123", "123"),
+            ("providers.runpod.comfyui_dir", "/workspace//ComfyUI/", "/workspace//ComfyUI/", "/workspace/ComfyUI"),
+            ("defaults.max_price_per_hour_usd", "none", None, "none"),
+            ("providers.ssh_host.host", "fe80::1%eth0", "fe80::1%eth0", "fe80::1%eth0"),
+            ("providers.ssh_host.price_per_hour_usd", "0", 0, "0"),
+            ("providers.ssh_host.price_per_hour_usd", "-0.0", -0.0, "0.0"),
             ("providers.local.comfyui_dir", "/opt/Bücher und mehr", "/opt/Bücher und mehr", "/opt/Bücher und mehr"),
         ],
     )
@@ -214,7 +310,7 @@ class TestSet:
             ("api_key", "5", r"Did you mean 'providers\.runpod\.api_key'"),
             ("", "5", "There is no setting ''"),
             ("defaults", "{}", "There is no setting 'defaults'"),
-            ("defaults.limits.day_usd", "5", "There is no setting"),
+            ("defaults.limits.week_usd", "5", "There is no setting"),
             ("defaults.idle_minutes", "0", r"defaults\.idle_minutes must be a number above 0.* not 0"),
             ("defaults.idle_minutes", "NaN", "not nan"),
             ("defaults.idle_minutes", "1e999", "not inf"),
@@ -228,6 +324,19 @@ class TestSet:
             ("defaults.provider", "", "must be a text"),
             ("providers.local.comfyui_dir", "~nobody-of-this-name/x", "must be a path"),
             ("providers.runpod.default_region", "\udc80", "must be a text"),
+            ("defaults.limits.day_usd", "0", "must be a number above 0"),
+            ("defaults.max_price_per_hour_usd", "-1", "must be a number above 0"),
+            ("providers.runpod.disk_gb", "0", "whole number from 1 to 64000, not 0"),
+            ("providers.runpod.volume_gb", "-1", "whole number from 0 to 64000, not -1"),
+            ("providers.runpod_sdk.comfyui_port", "0", "whole number from 1 to 65535"),
+            ("providers.runpod.comfyui_dir", "~/ComfyUI", "must be a path on the pod, from /, not '~/ComfyUI'"),
+            ("providers.runpod.api_base_url", "api.example.com", r"api_base_url must be a web address such as"),
+            ("providers.ssh_host.price_per_hour_usd", "-0.01", "must be a number from 0 to 100000, not -0.01"),
+            ("providers.ssh_host.price_per_hour_usd", "none", "must be a number from 0"),
+            ("providers.ssh_host.host", "me@example.com", "must be a name or an address alone"),
+            ("providers.ssh_host.host", "example.com:22", "must be a name or an address alone"),
+            ("providers.ssh_host.host", "ssh://example.com", "must be a name or an address alone"),
+            ("providers.ssh_host.comfyui_python", "/p", "There is no setting"),
         ],
     )
     def test_what_cannot_be_used_is_refused_and_changes_nothing(
@@ -362,7 +471,7 @@ class TestDamage:
         story = (
             "import resource, signal, sys; from pathlib import Path\n"
             "from autopod_nb.config_file import set_value\n"
-            "import autopod_nb.config_model\n"
+            "import autopod_nb.config_model.form\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
             "resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
             "try: set_value(Path(sys.argv[1]), 'defaults.gpu_count', '2')\n"

@@ -156,6 +156,8 @@ async def _serve(plan: PodPlan, children: Children) -> str:
     if comfyui_port is None:
         comfyui, is_up = await _start_comfyui(plan, children)
         comfyui_port = comfyui.port
+    place = {"AUTOPOD_COMFYUI_DIR": str(plan.comfyui_dir), "AUTOPOD_COMFYUI_PORT": str(comfyui_port)}
+    write_environ(plan.pod_dir / "environ", {**plan.all_variables(), **place})
     host_key = load_host_key(plan.pod_dir / "host_key")
     async with await start_sshd(
         pod_dir=plan.pod_dir,

@@ -81,6 +81,8 @@ class PodView:
         detached: it stays when the session closes.
         error: why it ended, empty if nothing went wrong.
         gpu_use: how busy its GPUs are; None if it cannot be told.
+        where: cloud and place, empty if there is nothing to say.
+        successor: the pod that was rented in its place when it did not come up.
     """
 
     pod_id: str
@@ -102,6 +104,8 @@ class PodView:
     detached: bool = False
     error: str = ""
     gpu_use: GpuUse | None = None
+    where: str = ""
+    successor: str | None = None
 
     @property
     def over(self) -> bool:

@@ -201,8 +201,9 @@ def comfyui_log(link: PodLink, lines: int) -> tuple[str, ...]:
             return tuple(link.client.logs().splitlines()[-lines:])
     if link.connection is None or link.address is None:
         raise SshError("There is no line to the pod, so its log cannot be read.")
-    file = quote(posixpath.join(link.address.comfyui_dir, "comfyui.log"))
-    read = link.connection.run(f"tail -n {lines} -- {file}", _LOG_S)
+    folder = link.address.comfyui_dir  # some images keep it beside the folder instead of in it
+    inside, beside = (quote(posixpath.join(place, "comfyui.log")) for place in (folder, posixpath.dirname(folder)))
+    read = link.connection.run(f"tail -n {lines} -- {inside} 2>/dev/null || tail -n {lines} -- {beside}", _LOG_S)
     return tuple(read.stdout.decode(errors="replace").splitlines())
 
 

@@ -25,6 +25,17 @@ class PodRequest:
         gpu_count: GPUs in the pod.
         session_limit_usd: the session stops here.
         idle_minutes: the pod ends after this long without work.
+        min_vram_gb: memory that each GPU must have.
+        cloud: ``secure`` or ``community``.
+        region: a place, or the beginning of one.
+        cuda: oldest CUDA version that the machine must run.
+        spot: at the lower price at which the pod may be taken away.
+        max_price_per_hour_usd: no pod that costs more.
+        image: container image.
+        template: the provider's image preset.
+        disk_gb: container disk.
+        volume_gb: volume of the pod.
+        network_volume: id of a network volume.
     """
 
     provider: str | None = None
@@ -32,6 +43,17 @@ class PodRequest:
     gpu_count: int | None = None
     session_limit_usd: Decimal | None = None
     idle_minutes: Decimal | None = None
+    min_vram_gb: int | None = None
+    cloud: str | None = None
+    region: str | None = None
+    cuda: str | None = None
+    spot: bool = False
+    max_price_per_hour_usd: Decimal | None = None
+    image: str | None = None
+    template: str | None = None
+    disk_gb: int | None = None
+    volume_gb: int | None = None
+    network_volume: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +63,7 @@ class PodPlan:
     Attributes:
         request: what was asked.
         offer: what would be rented.
+        fallbacks: what is tried next, in order, when that is not to be had or does not come up.
         session_limit_usd: limit of the session, None for none.
         idle_minutes: the pod ends after this long without work.
         needs_yes: it is so dear that a person must say yes.
@@ -53,6 +76,7 @@ class PodPlan:
     idle_minutes: Decimal
     needs_yes: bool
     notes: tuple[str, ...] = ()
+    fallbacks: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

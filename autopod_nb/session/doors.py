@@ -19,7 +19,7 @@ from autopod_nb.session.adoption import Found, look
 from autopod_nb.session.commands import PodPlan, PodRequest
 from autopod_nb.session.core import Core
 from autopod_nb.session.events import Message
-from autopod_nb.session.planning import make_plan
+from autopod_nb.session.planning import make_plan, make_query
 from autopod_nb.storage.ledger import Ledger
 
 ANSWER_S = 30.0
@@ -98,19 +98,25 @@ class PodDoors:
                 f"This session rents from {self._provider.name!r}, not from {request.provider!r};"
                 " restart the kernel to change."
             )
-        count = self.settings.gpu_count if request.gpu_count is None else request.gpu_count
-        if count < 1:
-            raise UsageError(f"--gpu-count {count} is not a number of GPUs: give 1 or more.")
-        reply: Future[tuple[Offer, ...]] = Future()
-        self._post(commands.FindOffers(query=OfferQuery(gpu_count=count), reply=reply))
-        try:
-            offers = reply.result(ANSWER_S)
-        except FutureTimeout:
-            text = f"The provider {self._provider.name} did not answer within {ANSWER_S:g} s; try again."
-            raise ProviderError(text) from None
+        offers = self.find_offers(make_query(request, self.settings))
         plan = make_plan(request, offers, self.settings)
         self._refuse_over_limit(plan)
         return plan
+
+    def find_offers(self, query: OfferQuery) -> tuple[Offer, ...]:
+        """What the provider has. Waits at most 30 s, makes nothing.
+
+        Raises:
+            UsageError: the query names what the provider does not know.
+            ProviderError: the provider cannot be asked.
+        """
+        reply: Future[tuple[Offer, ...]] = Future()
+        self._post(commands.FindOffers(query=query, reply=reply))
+        try:
+            return reply.result(ANSWER_S)
+        except FutureTimeout:
+            text = f"The provider {self._provider.name} did not answer within {ANSWER_S:g} s; try again."
+            raise ProviderError(text) from None
 
     def _refuse_over_limit(self, plan: PodPlan) -> None:
         kind, limit = plan.offer.kind, plan.session_limit_usd

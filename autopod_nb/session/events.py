@@ -49,10 +49,11 @@ class PodCreated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodNotCreated:
-    """It is sure that nothing was made."""
+    """It is sure that nothing was made. ``another_may_do``: for want of capacity, so that another offer may do."""
 
     pod_id: str
     why: str
+    another_may_do: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

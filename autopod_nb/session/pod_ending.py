@@ -8,7 +8,7 @@ from dataclasses import replace
 from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodEvent, PodState
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import books, job_steps
+from autopod_nb.session import books, job_steps, pod_fallback
 from autopod_nb.session.effects import DropLine, StopAtProvider, TerminateAtProvider
 from autopod_nb.session.state import JobData, PodData, WhyCancel
 from autopod_nb.session.step import Step
@@ -61,6 +61,8 @@ def gone(step: Step, pod: PodData) -> None:
     elif pod.state is not PodState.TERMINATING:
         pod = step.move_pod(pod, PodEvent.TERMINATE)
     pod = step.move_pod(replace(pod, phase="gone", local_port=None), PodEvent.TERMINATED)
+    if pod.replace and pod_fallback.try_next(step, pod):
+        pod = step.pods[pod.pod_id]
     _leave_jobs(step, pod, pod.error or f"its pod {pod.pod_id} is gone")
     step.record(books.lease_released(pod, step.rules))
 
@@ -88,7 +90,11 @@ def _give_up(step: Step, job: JobData, why: str) -> None:
 
 def forsake(step: Step, pod: PodData, why: str) -> None:
     """End waiting jobs that no pod will take any more."""
-    live = [other for other in step.pods.values() if other.state not in ENDING and other.ending is None]
+    if pod.replace:  # another comes in its place
+        return
+    live = [
+        other for other in step.pods.values() if other.replace or (other.state not in ENDING and other.ending is None)
+    ]
     for job_id in step.queue:
         job = step.job(job_id)
         if job.pod_wish == pod.pod_id or not live:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from autopod_nb.models.pod import ObservedState, PodEvent, PodState
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import books, job_steps, pod_ending
+from autopod_nb.session import books, job_steps, pod_ending, pod_fallback
 from autopod_nb.session.commands import CloseSession, Connect, DetachPod, KillPod, ResumePod, StopPod
 from autopod_nb.session.effects import (
     BootPod,
@@ -52,6 +52,7 @@ def connect(step: Step, message: Connect) -> None:
             idle_minutes=plan.idle_minutes,
             ends_after_batch=message.ends_after_batch,
             requested=step.now,
+            fallbacks=plan.fallbacks,
         )
     )
     step.record(*books.pod_intent(pod, step.rules), then=IntentWritten(pod_id=pod.pod_id))
@@ -84,6 +85,8 @@ def not_created(step: Step, message: PodNotCreated) -> None:
     step.notice(Level.ERROR, f"No pod: {message.why}", pod_id=pod.pod_id)
     if pod.state is PodState.REQUESTED:
         pod = step.move_pod(pod, PodEvent.CREATE_FAILED)
+        if message.another_may_do and pod_fallback.try_next(step, pod):
+            return
         pod_ending.forsake(step, pod, message.why)
     else:
         pod_ending.gone(step, pod)
@@ -125,7 +128,7 @@ def boot_failed(step: Step, message: PodBootFailed) -> None:
     """It never became usable: end it, for it bills."""
     pod = step.pods[message.pod_id]
     if pod.state in (PodState.BOOTING, PodState.CONNECTING):
-        pod = step.put_pod(replace(pod, error=message.why))
+        pod = step.put_pod(replace(pod, error=message.why, replace=pod_fallback.has_next(pod)))
         step.notice(Level.ERROR, f"Pod {pod.pod_id} did not come up and is ended: {message.why}", pod_id=pod.pod_id)
         pod_ending.end(step, pod)
 
@@ -191,7 +194,7 @@ def observed(step: Step, message: PodObserved) -> None:
 
 def stop(step: Step, message: StopPod) -> None:
     """Take no more work, finish and fetch (or break off, with ``now``), then end."""
-    pod = step.pods[message.pod_id]
+    pod = step.put_pod(replace(step.pods[message.pod_id], replace=False))
     if pod.state in pod_ending.ENDING:
         if pod.state is PodState.STOPPED:
             pod_ending.terminate(step, pod)
@@ -221,7 +224,7 @@ def resume(step: Step, message: ResumePod) -> None:
 
 def kill(step: Step, message: KillPod) -> None:
     """Terminate, whatever it does."""
-    pod = step.pods[message.pod_id]
+    pod = step.put_pod(replace(step.pods[message.pod_id], replace=False))
     if pod.state not in (PodState.TERMINATING, PodState.TERMINATED):
         pod_ending.terminate(step, replace(pod, ending=Ending.KILL))
 
@@ -234,7 +237,7 @@ def detach(step: Step, message: DetachPod) -> None:
 def close_all(step: Step, _message: CloseSession) -> None:
     """The session closes: what is not detached ends now, by the rule."""
     for pod_id in list(step.pods):
-        pod = step.pods[pod_id]
+        pod = step.put_pod(replace(step.pods[pod_id], replace=False))
         if pod.state not in pod_ending.ENDING and not pod.detached:
             pod_ending.end(step, replace(pod, ending=Ending.NOW))
 

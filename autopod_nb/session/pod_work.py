@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.config import Settings
 from autopod_nb.errors import AutopodError, BootFailed, Gone, ProviderError, SshError
-from autopod_nb.models.pod import ObservedState
+from autopod_nb.models.pod import ObservedState, PodAddress
 from autopod_nb.pods import launch
+from autopod_nb.pods.comfy_place import place_comfyui
 from autopod_nb.pods.gpu import read_gpu_use
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.providers.base import PodOrder, Provider
@@ -117,6 +118,7 @@ class PodWork:
             )
             self._post(events.PodAddressed(pod_id=pod_id, address=address))
             launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+            self._place_comfyui(pod_id, link, address, deadline)
             self._post(events.PodPhase(pod_id=pod_id, phase="waiting for ComfyUI"))
             self._open_comfyui(pod_id, link, deadline)
         except AutopodError as error:
@@ -172,6 +174,7 @@ class PodWork:
             self._provider, record.provider_id, deadline=deadline, clock=self._clock, abort=link.abort
         )
         launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+        self._place_comfyui(effect.pod_id, link, address, deadline)
         self._open_comfyui(effect.pod_id, link, deadline, effect.prompt_ids)
         if link.tunnel is not None:
             self._post(
@@ -202,6 +205,21 @@ class PodWork:
             prompt_ids=prompt_ids,
             deadline=deadline,
             clock=self._clock,
+        )
+
+    def _place_comfyui(self, pod_id: str, link: PodLink, address: PodAddress, deadline: Deadline) -> None:
+        """Complete an address of which only SSH is known."""
+        if link.connection is None or address.comfyui_port:
+            return
+        self._post(events.PodPhase(pod_id=pod_id, phase="looking for ComfyUI"))
+        link.address = place_comfyui(
+            link.connection,
+            address,
+            wanted_dir=self._settings.remote_comfyui_dir,
+            wanted_port=self._settings.remote_comfyui_port,
+            deadline=deadline,
+            clock=self._clock,
+            abort=link.abort,
         )
 
     def _line_lost(self, pod_id: str) -> None:

@@ -94,6 +94,10 @@ class PodData:
     error: str = ""
     gpu_use: GpuUse | None = None
     has_gpu_figures: bool = True  # until it is known that it has none
+    fallbacks: tuple[Offer, ...] = ()  # what is tried in its place when it does not come up
+    choice: int = 1  # 1 for the first that was tried, 2 for the one in its place
+    replace: bool = False  # it did not come up: when it is gone, the next is tried
+    successor: str | None = None  # the pod in its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

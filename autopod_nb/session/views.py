@@ -141,6 +141,8 @@ def _pod_view(pod: PodData, state: SessionState, now: Moment) -> PodView:
         detached=pod.detached,
         error=pod.error,
         gpu_use=pod.gpu_use if pod.state in _WORKING else None,
+        where=pod.offer.where,
+        successor=pod.successor,
     )
 
 

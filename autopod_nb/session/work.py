@@ -9,7 +9,7 @@ from typing import Any
 
 from autopod_nb.clock import Clock
 from autopod_nb.config import Settings
-from autopod_nb.errors import AutopodError, ComfyError, Gone, PromptRefused, SshError
+from autopod_nb.errors import AutopodError, ComfyError, Gone, NoCapacity, PromptRefused, SshError
 from autopod_nb.jobs import run
 from autopod_nb.providers.base import Provider
 from autopod_nb.session import events
@@ -119,7 +119,8 @@ class Worker:
                 except InvalidStateError:
                     _log.debug("nobody waits for this answer any more")
             case CreatePod(pod_id=pod_id):
-                self._post(events.PodNotCreated(pod_id=pod_id, why=why))
+                another = isinstance(error, NoCapacity)
+                self._post(events.PodNotCreated(pod_id=pod_id, why=why, another_may_do=another))
             case BootPod(pod_id=pod_id):
                 self._post(events.PodBootFailed(pod_id=pod_id, why=why))
             case EndForeignPod(pod_id=pod_id):

@@ -69,6 +69,8 @@ def test_the_pods_variables_are_written_as_proc_shows_them(new_pod: Callable[...
     assert entries.pop() == b"", "each entry ends in NUL"
     variables = dict(entry.split(b"=", 1) for entry in entries)
     assert variables.pop(b"PUBLIC_KEY").startswith(b"ssh-ed25519 ")
+    assert variables.pop(b"AUTOPOD_COMFYUI_DIR").decode() == pod.facts["comfyui_dir"]
+    assert variables.pop(b"AUTOPOD_COMFYUI_PORT").decode() == str(pod.facts["comfyui_port"])
     assert variables == {
         b"AUTOPOD_POD_NAME": b"localpod",
         b"AUTOPOD_GPU": b"A40",

@@ -1,0 +1,1 @@
+"""What settings must be, and which of their sources counts."""
