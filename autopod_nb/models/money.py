@@ -56,6 +56,21 @@ class Charge:
     amount_usd: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What the ledger holds of one kind of money, of this and all other sessions.
+
+    Attributes:
+        day_usd: of this UTC day.
+        month_usd: of this UTC month.
+        ours_usd: what this session had booked by then, so that what it booked since can be added.
+    """
+
+    day_usd: Decimal
+    month_usd: Decimal
+    ours_usd: Decimal
+
+
 def cost_usd(price_per_hour_usd: Decimal, seconds: Decimal) -> Decimal:
     """What *seconds* cost at an hourly price, to a millionth of a dollar, half up."""
     with localcontext(_EXACT):

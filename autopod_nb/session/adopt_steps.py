@@ -39,7 +39,7 @@ def owned(step: Step, message: PodOwned) -> None:
             offer=message.pod.offer,
             session_id=row.session_id,
             idle_minutes=message.pod.idle_minutes,
-            ends_after_batch=False,
+            ends_after_batch=message.pod.ends_after_batch,
             requested=_moment(row.created.timestamp(), step.now),
             state=PodState.STOPPED if is_stopped else PodState.LOST,
             provider_id=row.provider_id,
@@ -48,6 +48,7 @@ def owned(step: Step, message: PodOwned) -> None:
             lost_since_s=step.now.s,
             meter=_meter(message.pod, step.now),
             spent_usd=message.pod.spent_usd,
+            limit_usd=message.pod.limit_usd,
         )
     )
     for job in jobs:

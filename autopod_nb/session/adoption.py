@@ -6,7 +6,7 @@ import os
 import platform
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -37,16 +37,26 @@ class Found:
     notes: tuple[str, ...]
 
 
-def look(ledger: Ledger, *, ours: Sequence[str], idle_minutes: Decimal, now: datetime) -> Found:
+def look(
+    ledger: Ledger,
+    *,
+    ours: Sequence[str],
+    idle_minutes: Decimal,
+    now: datetime,
+    provider: str | None = None,
+    ends_after_batch: bool = False,
+) -> Found:
     """Read the ledger; changes nothing.
 
     Args:
         ledger: of this machine's ``AUTOPOD_HOME``.
         ours: ids of pods that this session has already.
-        idle_minutes: an adopted pod ends after this long without work.
+        idle_minutes: an adopted pod ends after this long without work, unless its own session said otherwise.
         now: UTC.
+        provider: only pods of this one; None for all.
+        ends_after_batch: an adopted pod ends as soon as no job needs it.
     """
-    rows = [row for row in ledger.pods_that_may_bill() if row.pod_id not in ours]
+    rows = [row for row in ledger.pods_that_may_bill() if row.pod_id not in ours and provider in (None, row.provider)]
     orphans, foreign, notes = [], [], []
     jobs = [job for job in ledger.read_jobs() if not job_is_over(job.state)] if rows else []
     for row in rows:
@@ -56,7 +66,8 @@ def look(ledger: Ledger, *, ours: Sequence[str], idle_minutes: Decimal, now: dat
         charges = ledger.read_charges(pod_id=row.pod_id)
         adopted, missing = _jobs([job for job in jobs if job.pod_id == row.pod_id], charges)
         notes += missing
-        orphans.append(Adopt(pod=_pod(row, charges, idle_minutes, now), jobs=adopted))
+        pod = replace(_pod(row, charges, idle_minutes, now), limit_usd=_limit(row, charges, ledger))
+        orphans.append(Adopt(pod=replace(pod, ends_after_batch=ends_after_batch), jobs=adopted))
     return Found(orphans=tuple(orphans), foreign=tuple(foreign), notes=tuple(notes))
 
 
@@ -92,11 +103,20 @@ def _pod(row: PodRow, charges: Sequence[ChargeRow], idle_minutes: Decimal, now: 
             stopped_price_per_hour_usd=row.stopped_price_per_hour_usd,
             kind=row.kind,
         ),
-        idle_minutes=idle_minutes,
+        idle_minutes=idle_minutes if row.idle_minutes is None else row.idle_minutes,
         charged_until=max(ends, default=None),
         spent_usd=sum((each.charge.amount_usd for each in charges), Decimal(0)),
         stale_before=renewed + timedelta(microseconds=1),  # of this owner, and of nobody who took it since
     )
+
+
+def _limit(row: PodRow, charges: Sequence[ChargeRow], ledger: Ledger) -> Decimal | None:
+    """What the pod may cost in all: what it has cost, and what its session had left."""
+    if row.session_limit_usd is None:
+        return None
+    session_usd = ledger.total_usd(row.kind, session_id=row.session_id)
+    pod_usd = sum((each.charge.amount_usd for each in charges), Decimal(0))
+    return max(Decimal(0), pod_usd + row.session_limit_usd - session_usd)
 
 
 def _jobs(rows: Sequence[JobRow], charges: Sequence[ChargeRow]) -> tuple[tuple[AdoptedJob, ...], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 from autopod_nb.models.money import Charge
 from autopod_nb.session.events import Moment
@@ -12,8 +13,8 @@ from autopod_nb.storage.ledger import LedgerWrite
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent, ResultRecorded
 
 
-def pod_intent(pod: PodData, rules: Rules) -> tuple[LedgerWrite, ...]:
-    """The pod may exist from now on, and it is ours."""
+def pod_intent(pod: PodData, rules: Rules, limit_usd: Decimal | None) -> tuple[LedgerWrite, ...]:
+    """The pod may exist from now on, and it is ours; *limit_usd* is that of the session."""
     intent = PodIntent(
         pod_id=pod.pod_id,
         name=pod.name,
@@ -25,6 +26,9 @@ def pod_intent(pod: PodData, rules: Rules) -> tuple[LedgerWrite, ...]:
         stopped_price_per_hour_usd=pod.offer.stopped_price_per_hour_usd,
         kind=pod.offer.kind,
         at=pod.requested.at,
+        session_limit_usd=limit_usd,
+        idle_minutes=pod.idle_minutes,
+        place=pod.offer.where,
     )
     return intent, LeaseTaken(pod_id=pod.pod_id, owner=rules.owner, at=pod.requested.at)
 

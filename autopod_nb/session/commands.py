@@ -139,6 +139,8 @@ class AdoptedPod:
         charged_until: end of its last charge, UTC: it is booked on from there; None if it has none.
         spent_usd: its charges so far.
         stale_before: its owner was last heard of before that, UTC.
+        limit_usd: it ends when it has cost that: what the session that rented it had left; None for no limit.
+        ends_after_batch: it ends as soon as no job needs it.
     """
 
     row: PodRow
@@ -147,6 +149,8 @@ class AdoptedPod:
     charged_until: datetime | None
     spent_usd: Decimal
     stale_before: datetime
+    limit_usd: Decimal | None = None
+    ends_after_batch: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import TypeAlias
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.event import PromptResult
 from autopod_nb.models.job import JobSpec, RemoteFile
+from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodAddress
 from autopod_nb.session.events import Message
@@ -102,6 +104,13 @@ class PollCommands:
     """Look what other processes ask of the owner of these pods."""
 
     pod_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSpent:
+    """Read what the day and the month have cost; ``ours_usd``: what this session has booked by now."""
+
+    ours_usd: Mapping[MoneyKind, Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +208,7 @@ Effect: TypeAlias = (
     | AdoptPod
     | EndForeignPod
     | PollCommands
+    | ReadSpent
     | ReopenLine
     | DropLine
     | StopAtProvider

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -9,6 +10,7 @@ from typing import TypeAlias
 from autopod_nb.comfyui.monitor import MonitorEvent
 from autopod_nb.models.event import PromptResult
 from autopod_nb.models.job import ResultFile
+from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.models.pod import ObservedState, PodAddress
 from autopod_nb.models.snapshot import GpuUse
 from autopod_nb.session.commands import AdoptedJob, AdoptedPod, Command
@@ -252,8 +254,16 @@ class LedgerFailed:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentSeen:
+    """What the ledger holds of each kind of money, of this and all other sessions."""
+
+    spent: Mapping[MoneyKind, Spent]
+
+
 Event: TypeAlias = (
     Tick
+    | SpentSeen
     | IntentWritten
     | PodCreated
     | PodNotCreated

@@ -55,6 +55,9 @@ class Session(PodDoors):
             owner=owner,
             stuck_minutes=settings.stuck_minutes,
             boot_minutes=settings.boot_minutes,
+            pod_limit_usd=settings.pod_limit_usd,
+            day_limit_usd=settings.day_limit_usd,
+            month_limit_usd=settings.month_limit_usd,
         )
         state = SessionState(rules=rules, limit_usd=settings.session_limit_usd)
         core = Core(state, clock=clock, act=self._act, on_broken=provider.close)

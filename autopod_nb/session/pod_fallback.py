@@ -34,7 +34,7 @@ def try_next(step: Step, pod: PodData) -> bool:
     text = f"Trying {following.offer.label}{where} instead, as pod {following.pod_id}."
     step.notice(Level.INFO, text, pod_id=following.pod_id)
     step.put_pod(following)
-    step.record(*books.pod_intent(following, step.rules), then=IntentWritten(pod_id=following.pod_id))
+    step.record(*books.pod_intent(following, step.rules, step.limit_usd), then=IntentWritten(pod_id=following.pod_id))
     return True
 
 
@@ -53,4 +53,5 @@ def _following(pod: PodData, step: Step) -> PodData:
         fallbacks=pod.fallbacks[1:],
         choice=choice,
         detached=pod.detached,
+        limit_usd=pod.limit_usd,
     )

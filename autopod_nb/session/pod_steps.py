@@ -53,9 +53,10 @@ def connect(step: Step, message: Connect) -> None:
             ends_after_batch=message.ends_after_batch,
             requested=step.now,
             fallbacks=plan.fallbacks,
+            limit_usd=step.rules.pod_limit_usd,
         )
     )
-    step.record(*books.pod_intent(pod, step.rules), then=IntentWritten(pod_id=pod.pod_id))
+    step.record(*books.pod_intent(pod, step.rules, step.limit_usd), then=IntentWritten(pod_id=pod.pod_id))
 
 
 def intent_written(step: Step, message: IntentWritten) -> None:

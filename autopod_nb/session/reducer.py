@@ -19,7 +19,7 @@ from autopod_nb.models.event import (
 )
 from autopod_nb.models.job import JobEvent, JobState, job_is_over
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import adopt_steps, commands, events, job_steps, pod_steps, rules
+from autopod_nb.session import adopt_steps, commands, events, job_steps, limit_rules, pod_steps, rules
 from autopod_nb.session.effects import AskOffers, Effect, FetchLogs, TellWritten
 from autopod_nb.session.events import Message, Moment, PodMessage
 from autopod_nb.session.progress import advance
@@ -177,4 +177,5 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.PromptFetched: job_steps.fetched,
     events.FetchFailed: job_steps.fetch_failed,
     events.LedgerFailed: _ledger_failed,
+    events.SpentSeen: limit_rules.spent_seen,
 }

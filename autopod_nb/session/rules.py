@@ -6,15 +6,16 @@ from dataclasses import replace
 from decimal import Decimal
 
 from autopod_nb.models.job import JobState
-from autopod_nb.models.money import MoneyKind, Purpose, show_usd
+from autopod_nb.models.money import Purpose, show_usd
 from autopod_nb.models.pod import PodState, may_bill
 from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.limits import LimitLevel, limit_level, seconds_left
-from autopod_nb.pods.meter import Activity, running_usd
+from autopod_nb.pods.meter import Activity
 from autopod_nb.pods.meter import settle as settle_meter
-from autopod_nb.session import books, job_steps, pod_ending, pod_steps
-from autopod_nb.session.commands import KeepWaiting, StopPod
-from autopod_nb.session.effects import LookAtGpu, PollCommands
+from autopod_nb.session import books, job_steps, limit_rules, pod_ending, pod_steps
+from autopod_nb.session.commands import KeepWaiting
+from autopod_nb.session.costs_now import job_cost
+from autopod_nb.session.effects import LookAtGpu, PollCommands, ReadSpent
 from autopod_nb.session.state import Ending, JobData, PodData, WhyCancel
 from autopod_nb.session.step import Step
 
@@ -22,6 +23,7 @@ _CANCEL_WITHIN_S = 30.0  # a server that does not confirm a cancellation by then
 _NOW_WITHIN_S = 30.0  # the same for a pod that is to end now
 _LEASE_EVERY_S = 5
 _GPU_EVERY_S = 5
+_SPENT_EVERY_S = 10
 _WORKING = (PodState.READY, PodState.BUSY, PodState.DRAINING)
 _SILENT_S = 15.0  # a socket that is gone for longer is worth a word; a guess
 # whose work the pod's seconds are paid for when it has several jobs: the one that renders
@@ -45,8 +47,9 @@ def tick(step: Step, number: int) -> None:
     ours = tuple(pod.pod_id for pod in step.pods.values() if may_bill(pod.state) or pod.state is PodState.STOPPED)
     if ours:
         step.emit(PollCommands(pod_ids=ours))
-    for kind in {pod.offer.kind for pod in step.pods.values()}:
-        _look_at_session(step, kind)
+        if number % _SPENT_EVERY_S == 1:
+            step.emit(ReadSpent(ours_usd=dict(step.spent_usd)))
+    limit_rules.look(step)
 
 
 def activity(step: Step, pod: PodData) -> Activity | None:
@@ -80,22 +83,6 @@ def charge(step: Step) -> None:
         if meter is not pod.meter:
             paid = Decimal(0) if done is None else done.amount_usd
             step.put_pod(replace(pod, meter=meter, spent_usd=pod.spent_usd + paid))
-
-
-def job_cost(job: JobData, pod: PodData | None, now_s: float) -> Decimal:
-    """What the job has cost, with the stretch that runs."""
-    running = pod is not None and pod.meter.activity is not None and pod.meter.activity.job_id == job.job_id
-    return job.spent_usd + (running_usd(pod.meter, now_s) if running and pod is not None else Decimal(0))
-
-
-def pod_cost(pod: PodData, now_s: float) -> Decimal:
-    """What the pod has cost, with the stretch that runs."""
-    return pod.spent_usd + running_usd(pod.meter, now_s)
-
-
-def session_cost(spent: Decimal, pods: list[PodData], kind: MoneyKind, now_s: float) -> Decimal:
-    """What the session has cost in one kind of money, with the stretches that run."""
-    return spent + sum((running_usd(pod.meter, now_s) for pod in pods if pod.offer.kind is kind), Decimal(0))
 
 
 def keep_waiting(step: Step, message: KeepWaiting) -> None:
@@ -155,7 +142,9 @@ def _is_stuck(step: Step, pod: PodData, job: JobData) -> bool:
 
 
 def _look_at_pod(step: Step, pod: PodData) -> None:
-    if pod.end_retry_s is not None and step.now.s >= pod.end_retry_s:
+    if pod.ends_by_s is not None and step.now.s >= pod.ends_by_s and pod.state not in pod_ending.ENDING:
+        pod_ending.end(step, replace(pod, ends_by_s=None))
+    elif pod.end_retry_s is not None and step.now.s >= pod.end_retry_s:
         pod_steps.end_again(step, pod)
     elif pod.state is PodState.READY and pod.idle_since_s is not None and not pod.active:
         if not seconds_left(pod.idle_since_s, step.now.s, pod.idle_minutes):
@@ -201,26 +190,3 @@ def _look_at_silence(step: Step, pod: PodData) -> None:
         )
         step.notice(Level.WARNING, text, pod_id=pod.pod_id)
         step.put_pod(replace(pod, silence_told=True, phase="ComfyUI does not answer"))
-
-
-def _look_at_session(step: Step, kind: MoneyKind) -> None:
-    pods = [pod for pod in step.pods.values() if pod.offer.kind is kind]
-    cost = session_cost(step.spent_usd.get(kind, Decimal(0)), pods, kind, step.now.s)
-    level = limit_level(cost, step.limit_usd)
-    if level is step.limits.get(kind, LimitLevel.FINE):
-        return
-    step.limits[kind] = level
-    if level is LimitLevel.NEAR:
-        text = f"The session has cost {show_usd(cost, kind)}: 90 % of its limit of {step.limit_usd} USD is reached."
-        step.notice(Level.WARNING, text)
-    elif level is LimitLevel.REACHED:
-        text = f"The session has reached its limit of {step.limit_usd} USD: everything that bills is ended now."
-        step.notice(Level.ERROR, text)
-        for pod in pods:
-            _end_for_limit(step, pod, f"the session's limit of {step.limit_usd} USD was reached")
-
-
-def _end_for_limit(step: Step, pod: PodData, text: str) -> None:
-    for job in step.jobs_of(pod):
-        job_steps.request_cancel(step, job, WhyCancel.LIMIT, text)
-    pod_steps.stop(step, StopPod(pod_id=pod.pod_id, now=True))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
 from autopod_nb.clock import Clock
 from autopod_nb.errors import LedgerError, LedgerRefused
+from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.session import commands, events
-from autopod_nb.session.effects import PollCommands, WriteLedger
+from autopod_nb.session.effects import PollCommands, ReadSpent, WriteLedger
 from autopod_nb.session.events import Message
 from autopod_nb.storage.leases import CommandTaken
 from autopod_nb.storage.ledger import Ledger, LedgerWrite
@@ -68,6 +70,19 @@ class Scribe:
             if message is not None:
                 _log.info("another process asks pod %s to %s", row.pod_id, row.verb)
                 self._post(message(row.pod_id))
+
+    def read_spent(self, effect: ReadSpent) -> None:
+        """What the day and the month have cost, in all sessions; days and months are those of UTC."""
+        day = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        spent = {
+            kind: Spent(
+                day_usd=self._ledger.total_usd(kind, since=day),
+                month_usd=self._ledger.total_usd(kind, since=day.replace(day=1)),
+                ours_usd=effect.ours_usd.get(kind, Decimal(0)),
+            )
+            for kind in MoneyKind
+        }
+        self._post(events.SpentSeen(spent=spent))
 
     def _put(self, writes: Sequence[WriteLedger]) -> None:
         self._ledger.write([record for effect in writes for record in effect.writes])

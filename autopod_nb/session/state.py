@@ -12,7 +12,7 @@ from types import MappingProxyType
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.event import PromptFault
 from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile
-from autopod_nb.models.money import MoneyKind
+from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.models.offer import Offer
 from autopod_nb.models.pod import PodAddress, PodState
 from autopod_nb.models.snapshot import GpuUse, Notice
@@ -32,6 +32,9 @@ class Rules:
         owner: this process, for the owner lease.
         stuck_minutes: a job without progress is reported after this.
         boot_minutes: a pod that is not ready after this is given up.
+        pod_limit_usd: a pod ends here; None for no limit.
+        day_limit_usd: all sessions of a UTC day together end here; None for no limit.
+        month_limit_usd: likewise those of a UTC month.
         depth: jobs that a pod has at the same time, one of them rendering: the next is there before the GPU is free.
         attempts: how often a job is tried when its pod or server dies.
     """
@@ -40,6 +43,9 @@ class Rules:
     owner: Owner
     stuck_minutes: Decimal
     boot_minutes: Decimal
+    pod_limit_usd: Decimal | None = None
+    day_limit_usd: Decimal | None = None
+    month_limit_usd: Decimal | None = None
     depth: int = 2
     attempts: int = 2
 
@@ -88,7 +94,10 @@ class PodData:
     silence_told: bool = False
     meter: Meter = field(default_factory=Meter)
     spent_usd: Decimal = Decimal(0)
+    limit_usd: Decimal | None = None  # it ends here
+    limit: LimitLevel = LimitLevel.FINE
     ending: Ending | None = None
+    ends_by_s: float | None = None  # a limit is reached: it ends then at the latest
     end_retry_s: float | None = None  # when a stop or a termination that failed is tried again
     detached: bool = False
     error: str = ""
@@ -166,7 +175,8 @@ class SessionState:
         queue: jobs that wait for a pod, in order.
         prompts: prompt id → job id, of jobs that are not over.
         spent_usd: money kind → charges so far.
-        limits: money kind → how near the limit is, so that each warning comes once.
+        limits: (money kind, which limit) → how near it is, so that each warning comes once.
+        ledger_usd: money kind → what the ledger held when it was last read.
         notices: lines for the person, newest last.
     """
 
@@ -177,5 +187,6 @@ class SessionState:
     queue: tuple[str, ...] = ()
     prompts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     spent_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
-    limits: Mapping[MoneyKind, LimitLevel] = field(default_factory=lambda: MappingProxyType({}))
+    limits: Mapping[tuple[MoneyKind, str], LimitLevel] = field(default_factory=lambda: MappingProxyType({}))
+    ledger_usd: Mapping[MoneyKind, Spent] = field(default_factory=lambda: MappingProxyType({}))
     notices: tuple[Notice, ...] = ()

@@ -39,6 +39,7 @@ class Step:
         self._prompts: dict[str, str] | None = None
         self.spent_usd = dict(state.spent_usd)
         self.limits = dict(state.limits)
+        self.ledger_usd = state.ledger_usd
         self._notices: list[Notice] = []
         self._effects: list[Effect] = []
         self._writes: list[LedgerWrite] = []
@@ -150,6 +151,7 @@ class Step:
             prompts=self._before.prompts if self._prompts is None else MappingProxyType(self._prompts),
             spent_usd=MappingProxyType(self.spent_usd),
             limits=MappingProxyType(self.limits),
+            ledger_usd=self.ledger_usd,
             notices=(*self._before.notices, *self._notices)[-_KEPT_NOTICES:],
         )
         return state, tuple(self._effects)

@@ -11,9 +11,9 @@ from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import JobView, PodView, Progress, Snapshot
 from autopod_nb.pods.limits import seconds_left
+from autopod_nb.session.costs_now import job_cost, pod_cost, session_cost
 from autopod_nb.session.events import Moment
 from autopod_nb.session.progress import show
-from autopod_nb.session.rules import job_cost, pod_cost, session_cost
 from autopod_nb.session.state import JobData, PodData, SessionState
 
 _ON_THE_POD = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)

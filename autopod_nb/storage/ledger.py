@@ -9,11 +9,9 @@ NORMAL).
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import sqlite3
-import stat
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -30,7 +28,9 @@ from autopod_nb.storage.columns import from_micro_usd, to_us
 from autopod_nb.storage.copies import Copies, has_lost
 from autopod_nb.storage.failures import BUSY_TIMEOUT_S, SQLITE_FAILURES, damaged, is_damage, translated, translation
 from autopod_nb.storage.leases import CommandPosted, CommandTaken, LeaseReleased, LeaseRenewed, LeaseTaken
+from autopod_nb.storage.locks import alone
 from autopod_nb.storage.migrations import migrate
+from autopod_nb.storage.private import make_private
 from autopod_nb.storage.recovery import Recovery, rebuild
 from autopod_nb.storage.rows import ChargeRow, CommandRow, EventRow, JobRow, PodRow, ResultRow
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent, ResultRecorded
@@ -205,7 +205,8 @@ class Ledger:
         try:
             db.execute("PRAGMA foreign_keys = ON")
             if make:
-                db.execute("PRAGMA journal_mode = WAL")
+                with alone(self.path.parent):  # two that change it at once would wait for each other
+                    db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA fullfsync = ON")  # macOS: what a sync is elsewhere; no effect there
             migrate(db, self.path)
         except BaseException:
@@ -238,7 +239,7 @@ class Ledger:
 
     def _attach(self) -> None:
         """Connect for writing; a ledger that is damaged is rebuilt first."""
-        _make_private(self.path)
+        make_private(self.path)
         try:
             if self._has_lost():
                 self._rebuild()
@@ -297,24 +298,3 @@ def _apply(db: sqlite3.Connection, batch: Sequence[LedgerWrite]) -> None:
         if db.in_transaction:  # some failures, a full disk among them, have already rolled back
             db.execute("ROLLBACK")
         raise
-
-
-def _make_private(path: Path) -> None:
-    """Make folder and file if need be; nobody else may read what was rendered and what it cost."""
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _close_to_others(path.parent, 0o700)
-    try:
-        # Only ever opened when it is new: closing any descriptor of a database drops the locks of the whole process.
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    except FileExistsError:
-        _close_to_others(path, 0o600)
-
-
-def _close_to_others(path: Path, mode: int) -> None:
-    """Take the rights of others away, where it is ours to do: never from a shared folder or a home folder."""
-    found = path.stat()
-    shared = found.st_mode & stat.S_ISVTX or path == Path.home()
-    if found.st_mode & 0o077 and found.st_uid == os.getuid() and not shared:
-        path.chmod(mode)

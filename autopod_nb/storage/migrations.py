@@ -145,7 +145,14 @@ CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'ev
 CREATE TRIGGER events_last BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 """
 
-SCRIPTS: tuple[str, ...] = (_FIRST,)
+_LIMITS = """
+-- What whoever takes over a pod must know to go on as its owner would have.
+ALTER TABLE pods ADD COLUMN session_limit_usd TEXT;
+ALTER TABLE pods ADD COLUMN idle_minutes TEXT;
+ALTER TABLE pods ADD COLUMN place TEXT NOT NULL DEFAULT '';
+"""
+
+SCRIPTS: tuple[str, ...] = (_FIRST, _LIMITS)
 """Script N takes a ledger from version N to N + 1."""
 
 

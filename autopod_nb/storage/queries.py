@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,12 +18,22 @@ from autopod_nb.storage.columns import from_micro_usd, from_us
 from autopod_nb.storage.rows import ChargeRow, CommandRow, EventRow, JobRow, Lease, Owner, PodRow, ResultRow, Role
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargedStretch:
+    """A charge without what it was for; there may be hundreds of thousands."""
+
+    pod_id: str
+    start: datetime
+    seconds: Decimal
+    amount_usd: Decimal
+
+
 def pods(db: sqlite3.Connection, *, session_id: str | None) -> tuple[PodRow, ...]:
     """Pods with their leases, oldest first."""
     found = db.execute(
         """SELECT pod_id, name, session_id, provider, provider_id, gpu_type, gpu_count, price_per_hour_usd,
              stopped_price_per_hour_usd, kind, state, error, created_us, updated_us, owner_id, role, host, pid,
-             renewed_us
+             renewed_us, session_limit_usd, idle_minutes, place
            FROM pods LEFT JOIN leases USING (pod_id)
            WHERE :session_id IS NULL OR session_id = :session_id ORDER BY created_us, pods.rowid""",
         {"session_id": session_id},
@@ -44,6 +55,9 @@ def pods(db: sqlite3.Connection, *, session_id: str | None) -> tuple[PodRow, ...
             created=from_us(row[12]),
             updated=from_us(row[13]),
             lease=None if row[14] is None else _lease(row[14], row[15], row[16], row[17], row[18]),
+            session_limit_usd=None if row[19] is None else Decimal(row[19]),
+            idle_minutes=None if row[20] is None else Decimal(row[20]),
+            place=row[21],
         )
         for row in found
     )
@@ -133,6 +147,20 @@ def charges(db: sqlite3.Connection, *, session_id: str | None, pod_id: str | Non
                 amount_usd=from_micro_usd(row[9]),
             ),
         )
+        for row in found
+    )
+
+
+def stretches(db: sqlite3.Connection, provider: str, *, since_us: int) -> tuple[ChargedStretch, ...]:
+    """What was booked for the pods of one provider, of the stretches that are not over at *since_us*."""
+    found = db.execute(
+        """SELECT pod_id, start_us, seconds, amount_micro_usd FROM charges JOIN pods USING (pod_id)
+           WHERE provider = :provider AND start_us + CAST(seconds AS REAL) * 1e6 >= :since_us
+           ORDER BY charge_id""",
+        {"provider": provider, "since_us": since_us},
+    )
+    return tuple(
+        ChargedStretch(pod_id=row[0], start=from_us(row[1]), seconds=Decimal(row[2]), amount_usd=from_micro_usd(row[3]))
         for row in found
     )
 

@@ -67,6 +67,9 @@ class PodRow:
         created: when the intent was written, UTC.
         updated: last change, UTC.
         lease: its owner; None when nobody owns it.
+        session_limit_usd: where the session that asked for it was to stop; None for no limit.
+        idle_minutes: it was to end after this long without work; None if that is not known.
+        place: cloud and place in words, empty if there is nothing to say.
     """
 
     pod_id: str
@@ -84,6 +87,9 @@ class PodRow:
     created: datetime
     updated: datetime
     lease: Lease | None
+    session_limit_usd: Decimal | None = None
+    idle_minutes: Decimal | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,15 +39,19 @@ class PodIntent:
     stopped_price_per_hour_usd: Decimal
     kind: MoneyKind
     at: datetime
+    session_limit_usd: Decimal | None = None
+    idle_minutes: Decimal | None = None
+    place: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Insert the pod."""
         execute(
             db,
             """INSERT INTO pods (pod_id, name, session_id, provider, gpu_type, gpu_count, price_per_hour_usd,
-                 stopped_price_per_hour_usd, kind, state, created_us, updated_us)
+                 stopped_price_per_hour_usd, kind, state, created_us, updated_us, session_limit_usd, idle_minutes,
+                 place)
                VALUES (:pod_id, :name, :session_id, :provider, :gpu_type, :gpu_count, :price, :stopped_price, :kind,
-                 :state, :at_us, :at_us)""",
+                 :state, :at_us, :at_us, :session_limit, :idle_minutes, :place)""",
             pod_id=self.pod_id,
             name=self.name,
             session_id=self.session_id,
@@ -59,6 +63,9 @@ class PodIntent:
             kind=self.kind.value,
             state=PodState.REQUESTED.value,
             at_us=to_us(self.at),
+            session_limit=None if self.session_limit_usd is None else str(self.session_limit_usd),
+            idle_minutes=None if self.idle_minutes is None else str(self.idle_minutes),
+            place=self.place,
         )
 
 

@@ -12,7 +12,7 @@ from autopod_nb.clock import SystemClock
 from autopod_nb.comfyui.messages import decode_text
 from autopod_nb.comfyui.workflow import find_template, load_template
 from autopod_nb.session.core import Core
-from autopod_nb.session.effects import LookAtGpu, PollCommands, WriteLedger
+from autopod_nb.session.effects import LookAtGpu, PollCommands, ReadSpent, WriteLedger
 from autopod_nb.session.events import PodMessage
 from tests.bench.run import Row, row
 from tests.session.story import Story
@@ -56,7 +56,7 @@ def measure(count: int = _EVENTS) -> Row:
 
 def _no_hands(effects: object) -> None:
     """Nothing is carried out: the job runs in the frames only."""
-    assert not [e for e in effects if not isinstance(e, (WriteLedger, PollCommands, LookAtGpu))]  # type: ignore[attr-defined]
+    assert not [e for e in effects if not isinstance(e, (WriteLedger, PollCommands, LookAtGpu, ReadSpent))]  # type: ignore[attr-defined]
 
 
 def _frame(prompt_id: str, nodes: list[str], number: int) -> str:
