@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 
@@ -26,6 +27,8 @@ class Offers(Enum):
     PODS = "pods"
     JOBS = "jobs"
     GPUS = "GPUs"
+    CLOUDS = "clouds"
+    COST_GROUPS = "what costs are summed by"
     PROVIDERS = "providers"
     TEMPLATES = "templates"
     FILES = "files"
@@ -113,3 +116,84 @@ class Verb:
     def usage(self) -> str:
         """The usage line."""
         return " ".join((self.command, *(option.usage for option in self.options)))
+
+
+# --- options that several commands share ---------------------------------------------------------------------------
+
+DRY_RUN = "show what would be done and what it costs; make nothing"
+"""Help of ``--dry-run``."""
+
+
+def job_limits(command: str) -> tuple[Option, ...]:
+    """Options of whoever starts jobs; *command* is how its examples begin."""
+    return (
+        Option("--max-cost", "limit of the job; it ends there", kind=Kind.USD, metavar="USD",
+               example=f"{command} --max-cost 0.50"),
+        Option("--timeout", "the job ends after this long on a pod", kind=Kind.MINUTES, metavar="MIN",
+               example=f"{command} --timeout 15"),
+        Option("--pod", "run on this pod", metavar="POD", offers=Offers.PODS, example=f"{command} --pod 3fa2c1"),
+        Option("--dry-run", DRY_RUN, kind=Kind.FLAG, example=f"{command} --dry-run"),
+        Option("--wait", "block until it is over, with progress; an interrupt gives the prompt back", kind=Kind.FLAG,
+               example=f"{command} --wait"),
+        Option("--stop-on-error", "when one of several jobs fails, cancel the others", kind=Kind.FLAG,
+               example=f"{command} --stop-on-error"),
+        Option("-o", "put the handle of the job, or of all, into this variable", kind=Kind.VARIABLE, metavar="VAR",
+               dest="variable", example=f"{command} -o clip"),
+    )  # fmt: skip
+
+
+def market(command: str) -> tuple[Option, ...]:
+    """Which offers are meant: the same for whoever rents one and for whoever looks."""
+    return (
+        Option("--gpu-count", "GPUs in the pod", kind=Kind.COUNT, metavar="N", example=f"{command} --gpu-count 2"),
+        Option("--min-vram", "memory that each GPU must have", kind=Kind.COUNT, metavar="GB",
+               example=f"{command} --min-vram 48"),
+        Option("--cloud", "secure or community, where the provider has both", metavar="CLOUD", offers=Offers.CLOUDS,
+               example=f"{command} --cloud secure"),
+        Option("--region", "a place in the provider's words, or the beginning of one", metavar="PLACE",
+               example=f"{command} --region EU"),
+        Option("--cuda", "oldest CUDA version that the machine must run", metavar="VERSION",
+               example=f"{command} --cuda 12.8"),
+        Option("--max-price", "nothing that costs more an hour", kind=Kind.USD, metavar="USD",
+               example=f"{command} --max-price 0.50"),
+        Option("--spot", "at the lower price at which the pod may be taken away", kind=Kind.FLAG,
+               example=f"{command} --spot"),
+        Option("--network-volume", "where this network volume is, which is mounted then", metavar="ID",
+               example=f"{command} --network-volume agv6w2qcg7"),
+    )  # fmt: skip
+
+
+def as_json(command: str) -> Option:
+    """The option for other tools."""
+    return Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example=f"{command} --json")
+
+
+def one_pod(command: str, text: str = "which one, if there are several") -> Option:
+    """The argument that names a pod."""
+    return Option("POD", text, nargs="?", offers=Offers.PODS, example=f"{command} 3fa2c1")
+
+
+# --- help ----------------------------------------------------------------------------------------------------------
+
+
+def help_of(verb: Verb) -> str:
+    """Help for one command."""
+    rows = [(option.label, option.help) for option in verb.options]
+    return "\n".join(
+        [verb.usage, "", verb.summary, *([""] if rows else []), *help_columns(rows), "", f"Example: {verb.example}"]
+    )
+
+
+def help_columns(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Words on the left, what they mean on the right."""
+    width = max((len(left) for left, _ in rows), default=0)
+    return [f"  {left:<{width}}  {right}" for left, right in rows]
+
+
+def markdown_of(verbs: Iterable[Verb]) -> str:
+    """A table of commands and their options, with an example of each."""
+    lines = ["| command | what it does | example |", "|---|---|---|"]
+    for verb in verbs:
+        lines.append(f"| **`{verb.command}`** | {verb.summary} | `{verb.example}` |")
+        lines += [f"| `{option.label}` | {option.help} | `{option.example}` |" for option in verb.options]
+    return "\n".join(lines)

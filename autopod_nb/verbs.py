@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from autopod_nb.verb import Kind, Offers, Option, Verb
+from autopod_nb.verb import (
+    DRY_RUN,
+    Kind,
+    Offers,
+    Option,
+    Verb,
+    as_json,
+    help_columns,
+    help_of,
+    job_limits,
+    markdown_of,
+    market,
+    one_pod,
+)
 
 _YES = "do it without being asked again: "
-_DRY_RUN = "show what would be done and what it costs; make nothing"
-
-
-def _job_limits(command: str) -> tuple[Option, ...]:
-    return (
-        Option("--max-cost", "limit of the job; it ends there", kind=Kind.USD, metavar="USD",
-               example=f"{command} --max-cost 0.50"),
-        Option("--timeout", "the job ends after this long on a pod", kind=Kind.MINUTES, metavar="MIN",
-               example=f"{command} --timeout 15"),
-        Option("--pod", "run on this pod", metavar="POD", offers=Offers.PODS, example=f"{command} --pod 3fa2c1"),
-        Option("--dry-run", _DRY_RUN, kind=Kind.FLAG, example=f"{command} --dry-run"),
-        Option("--wait", "block until it is over, with progress; an interrupt gives the prompt back", kind=Kind.FLAG,
-               example=f"{command} --wait"),
-        Option("--stop-on-error", "when one of several jobs fails, cancel the others", kind=Kind.FLAG,
-               example=f"{command} --stop-on-error"),
-        Option("-o", "put the handle of the job, or of all, into this variable", kind=Kind.VARIABLE, metavar="VAR",
-               dest="variable", example=f"{command} -o clip"),
-    )  # fmt: skip
-
-
 _RUN = "%autopod run --job jobs/portrait.json"
 _CELL = "%%comfyjob img2vid-basic"
 
@@ -40,15 +31,33 @@ VERBS: tuple[Verb, ...] = (
                    example="%autopod connect --provider local"),
             Option("--gpu", "this GPU and no other", metavar="NAME", offers=Offers.GPUS,
                    example="%autopod connect --gpu A6000"),
-            Option("--gpu-count", "GPUs in the pod", kind=Kind.COUNT, metavar="N",
-                   example="%autopod connect --gpu-count 2"),
+            *market("%autopod connect"),
+            Option("--image", "container image", metavar="IMAGE", example="%autopod connect --image me/comfyui:1"),
+            Option("--pod-template", "the provider's image preset, instead of an image", metavar="ID",
+                   example="%autopod connect --pod-template 2lv7ev3wfp"),
+            Option("--disk", "container disk, wiped when the pod stops", kind=Kind.COUNT, metavar="GB",
+                   example="%autopod connect --disk 80"),
+            Option("--volume", "volume of the pod, kept when it stops", kind=Kind.COUNT, metavar="GB",
+                   example="%autopod connect --volume 40"),
             Option("--max-cost", "limit of the session; everything stops there", kind=Kind.USD, metavar="USD",
                    example="%autopod connect --max-cost 2"),
             Option("--idle-minutes", "the pod ends after this long without work", kind=Kind.MINUTES, metavar="N",
                    example="%autopod connect --idle-minutes 5"),
-            Option("--dry-run", _DRY_RUN, kind=Kind.FLAG, example="%autopod connect --dry-run"),
+            Option("--dry-run", DRY_RUN, kind=Kind.FLAG, example="%autopod connect --dry-run"),
             Option("--yes", _YES + "a pod over 1 USD an hour", kind=Kind.FLAG,
                    example="%autopod connect --gpu 4090 --gpu-count 2 --yes"),
+        ),
+    ),
+    Verb(
+        name="gpus",
+        summary="What can be rented now, as a DataFrame, the cheapest first; or keep GPUs as your own choice.",
+        example="%autopod gpus",
+        options=(
+            *market("%autopod gpus"),
+            Option("--provider", "who rents it out", metavar="NAME", offers=Offers.PROVIDERS,
+                   example="%autopod gpus --provider local"),
+            Option("--save", "from now on these are tried, in this order, when no GPU is named", metavar="GPU",
+                   nargs="+", offers=Offers.GPUS, example="%autopod gpus --save A40 4090"),
         ),
     ),
     Verb(
@@ -60,7 +69,7 @@ VERBS: tuple[Verb, ...] = (
                    example="%autopod run --job jobs/portrait.json jobs/forest.json"),
             Option("--jobs", "all job files that match, in the order of their names", metavar="GLOB",
                    offers=Offers.FILES, example="%autopod run --jobs 'jobs/*.json'"),
-            *_job_limits(_RUN),
+            *job_limits(_RUN),
             Option("--yes", _YES + "rent a pod over 1 USD an hour", kind=Kind.FLAG, example=_RUN + " --yes"),
         ),
     ),
@@ -68,7 +77,7 @@ VERBS: tuple[Verb, ...] = (
         name="status",
         summary="Show pods, jobs and money.",
         example="%autopod status",
-        options=(Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod status --json"),),
+        options=(as_json("%autopod status"),),
     ),
     Verb(
         name="wait",
@@ -92,8 +101,7 @@ VERBS: tuple[Verb, ...] = (
         summary="Let a pod finish its running job, fetch the results, and end it.",
         example="%autopod stop",
         options=(
-            Option("POD", "which one, if there are several", nargs="?", offers=Offers.PODS,
-                   example="%autopod stop 3fa2c1"),
+            one_pod("%autopod stop"),
             Option("--now", "do not finish the running job", kind=Kind.FLAG, example="%autopod stop --now"),
         ),
     ),
@@ -102,8 +110,7 @@ VERBS: tuple[Verb, ...] = (
         summary="Terminate a pod at once, whatever it does.",
         example="%autopod kill",
         options=(
-            Option("POD", "which one, if there are several", nargs="?", offers=Offers.PODS,
-                   example="%autopod kill 3fa2c1"),
+            one_pod("%autopod kill"),
             Option("--yes", _YES + "lose results that are not here yet", kind=Kind.FLAG,
                    example="%autopod kill --yes"),
         ),
@@ -112,8 +119,13 @@ VERBS: tuple[Verb, ...] = (
         name="detach",
         summary="Leave a pod running without this notebook, and say what will end it.",
         example="%autopod detach",
-        options=(Option("POD", "which one, if there are several", nargs="?", offers=Offers.PODS,
-                        example="%autopod detach 3fa2c1"),),
+        options=(one_pod("%autopod detach"),),
+    ),
+    Verb(
+        name="disconnect",
+        summary="Let go of a machine of your own (ssh_host) when its running job is done; nothing on it ends.",
+        example="%autopod disconnect",
+        options=(one_pod("%autopod disconnect"),),
     ),
     Verb(
         name="adopt",
@@ -127,9 +139,9 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         name="pods",
-        summary="List every pod that may bill, of this session, of other processes, and nobody's.",
+        summary="List every pod that may bill: of this session, of other processes, nobody's, and unknown ones.",
         example="%autopod pods",
-        options=(Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod pods --json"),),
+        options=(as_json("%autopod pods"),),
     ),
     Verb(
         name="jobs",
@@ -138,7 +150,7 @@ VERBS: tuple[Verb, ...] = (
         options=(
             Option("--all", "those of earlier sessions, too, as a DataFrame", kind=Kind.FLAG,
                    example="%autopod jobs --all"),
-            Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod jobs --json"),
+            as_json("%autopod jobs"),
         ),
     ),
     Verb(
@@ -148,7 +160,7 @@ VERBS: tuple[Verb, ...] = (
         options=(
             Option("TEMPLATE", "this one in detail, with a cell to begin with", nargs="?", offers=Offers.TEMPLATES,
                    example="%autopod templates img2vid-basic"),
-            Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod templates --json"),
+            as_json("%autopod templates"),
         ),
     ),
     Verb(
@@ -156,8 +168,7 @@ VERBS: tuple[Verb, ...] = (
         summary="Show the end of ComfyUI's log, and say in words which known failures are in it.",
         example="%autopod logs",
         options=(
-            Option("POD", "of which pod, if there are several", nargs="?", offers=Offers.PODS,
-                   example="%autopod logs 3fa2c1"),
+            one_pod("%autopod logs", "of which pod, if there are several"),
             Option("-n", "so many lines; 50 if left out", kind=Kind.COUNT, metavar="N", dest="lines",
                    example="%autopod logs -n 200"),
             Option("--grep", "only lines that this regular expression finds, whatever their case", metavar="RE",
@@ -172,8 +183,7 @@ VERBS: tuple[Verb, ...] = (
         name="gui",
         summary="Say where ComfyUI's own page is, with a link.",
         example="%autopod gui",
-        options=(Option("POD", "of which pod, if there are several", nargs="?", offers=Offers.PODS,
-                        example="%autopod gui 3fa2c1"),),
+        options=(one_pod("%autopod gui", "of which pod, if there are several"),),
     ),
     Verb(
         name="history",
@@ -181,6 +191,29 @@ VERBS: tuple[Verb, ...] = (
         example="%autopod history",
         options=(Option("--limit", "only the newest N", kind=Kind.COUNT, metavar="N",
                         example="%autopod history --limit 20"),),
+    ),
+    Verb(
+        name="costs",
+        summary="What was spent today and this month (UTC), and how much of it rendered nothing.",
+        example="%autopod costs",
+        options=(
+            Option("--month", "another month", metavar="YYYY-MM", example="%autopod costs --month 2026-05"),
+            Option("--by", "sums of the month by pod, job, template or gpu, as a DataFrame", metavar="WHAT",
+                   offers=Offers.COST_GROUPS, example="%autopod costs --by template"),
+            as_json("%autopod costs"),
+        ),
+    ),
+    Verb(
+        name="reconcile",
+        summary="Compare the provider's bill with what was booked here, pod by pod.",
+        example="%autopod reconcile",
+        options=(
+            Option("--days", "so many days back; 7 if left out", kind=Kind.COUNT, metavar="N",
+                   example="%autopod reconcile --days 30"),
+            Option("--provider", "whose bill", metavar="NAME", offers=Offers.PROVIDERS,
+                   example="%autopod reconcile --provider local"),
+            as_json("%autopod reconcile"),
+        ),
     ),
     Verb(
         name="export",
@@ -212,7 +245,7 @@ VERBS: tuple[Verb, ...] = (
         name="doctor",
         summary="Check that everything is there that this needs, and that nothing is left that should not be.",
         example="%autopod doctor",
-        options=(Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example="%autopod doctor --json"),),
+        options=(as_json("%autopod doctor"),),
     ),
     Verb(
         name="help",
@@ -232,7 +265,7 @@ CELL = Verb(
         Option("TEMPLATE", "name of a workflow template, or path of a file", offers=Offers.TEMPLATES, example=_CELL),
         Option("--name", "name of the job; made from the template if left out", metavar="NAME",
                example=_CELL + " --name portrait"),
-        *_job_limits(_CELL),
+        *job_limits(_CELL),
     ),
 )  # fmt: skip
 """The cell magic."""
@@ -243,26 +276,14 @@ BY_NAME = {verb.name: verb for verb in VERBS}
 
 def help_text(verb: Verb | None = None) -> str:
     """Help for one command, or the list of all."""
-    if verb is None:
-        rows = [(known.name, known.summary) for known in VERBS]
-        head = ["%autopod VERB …: pods, jobs and what they cost", ""]
-        tail = ["", f"{CELL.usage}", f"  {CELL.summary}", "", "`%autopod help VERB` explains one."]
-        return "\n".join([*head, *_columns(rows), *tail])
-    rows = [(option.label, option.help) for option in verb.options]
-    return "\n".join(
-        [verb.usage, "", verb.summary, *([""] if rows else []), *_columns(rows), "", f"Example: {verb.example}"]
-    )
-
-
-def _columns(rows: Sequence[tuple[str, str]]) -> list[str]:
-    width = max((len(left) for left, _ in rows), default=0)
-    return [f"  {left:<{width}}  {right}" for left, right in rows]
+    if verb is not None:
+        return help_of(verb)
+    rows = [(known.name, known.summary) for known in VERBS]
+    head = ["%autopod VERB …: pods, jobs and what they cost", ""]
+    tail = ["", f"{CELL.usage}", f"  {CELL.summary}", "", "`%autopod help VERB` explains one."]
+    return "\n".join([*head, *help_columns(rows), *tail])
 
 
 def verbs_markdown() -> str:
     """The table of every command and option, with an example of each, for the README."""
-    lines = ["| command | what it does | example |", "|---|---|---|"]
-    for verb in (CELL, *VERBS):
-        lines.append(f"| **`{verb.command}`** | {verb.summary} | `{verb.example}` |")
-        lines += [f"| `{option.label}` | {option.help} | `{option.example}` |" for option in verb.options]
-    return "\n".join(lines)
+    return markdown_of((CELL, *VERBS))

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.errors import JobFailed, UsageError
 from autopod_nb.magics.adoption import adopt
+from autopod_nb.magics.costs import costs, reconcile
 from autopod_nb.magics.doctor import doctor
 from autopod_nb.magics.export import export, read_history
+from autopod_nb.magics.gpus import gpus, market_request
 from autopod_nb.magics.gui import gui
 from autopod_nb.magics.listing import jobs, pods, templates
 from autopod_nb.magics.logs import logs
@@ -48,16 +51,18 @@ def run_verb(parsed: Parsed) -> object:
 def connect(args: Namespace) -> object:
     """Rent a pod. Returns the session, or the plan of a dry run."""
     from autopod_nb.session.build import open_session
-    from autopod_nb.session.commands import PodRequest
 
-    session = open_session(args.provider)
-    request = PodRequest(
-        provider=args.provider,
+    request = replace(
+        market_request(args),
         gpu=args.gpu,
-        gpu_count=args.gpu_count,
+        image=args.image,
+        template=args.pod_template,
+        disk_gb=args.disk,
+        volume_gb=args.volume,
         session_limit_usd=args.max_cost,
         idle_minutes=args.idle_minutes,
     )
+    session = open_session(args.provider)
     plan = session.plan(request)
     if args.dry_run:
         return plan_text(plan, ())
@@ -144,6 +149,14 @@ def detach(args: Namespace) -> Text:
     return Text(running_session().detach(args.pod))
 
 
+def disconnect(args: Namespace) -> Text:
+    """Let go of a machine that nobody can end."""
+    session = running_session()
+    pod_id = session.disconnect(args.pod)
+    _until_it_begins(session, pod_id)
+    return Text(f"{pod_id} finishes its running job and is let go then; nothing on the machine ends.")
+
+
 def history(args: Namespace) -> object:
     """What was run and what it cost, as a DataFrame."""
     return read_history(args.limit)
@@ -164,6 +177,7 @@ def panel(args: Namespace) -> Session:  # noqa: ARG001 - every verb takes its ar
 
 ACTIONS: dict[str, Callable[[Namespace], object]] = {
     "connect": connect,
+    "gpus": gpus,
     "run": run,
     "status": status,
     "wait": wait,
@@ -171,6 +185,7 @@ ACTIONS: dict[str, Callable[[Namespace], object]] = {
     "stop": stop,
     "kill": kill,
     "detach": detach,
+    "disconnect": disconnect,
     "adopt": adopt,
     "panel": panel,
     "pods": pods,
@@ -179,6 +194,8 @@ ACTIONS: dict[str, Callable[[Namespace], object]] = {
     "logs": logs,
     "gui": gui,
     "history": history,
+    "costs": costs,
+    "reconcile": reconcile,
     "export": export,
     "config": config,
     "doctor": doctor,

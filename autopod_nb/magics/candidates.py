@@ -15,6 +15,8 @@ _GPUS = ("A40", "A5000", "A6000", "RTX3090", "RTX4090")
 _FIXED = {
     Offers.VERBS: (*BY_NAME, CELL.name),
     Offers.GPUS: _GPUS,
+    Offers.CLOUDS: ("secure", "community"),
+    Offers.COST_GROUPS: ("pod", "job", "template", "gpu"),
     Offers.FORMATS: ("csv", "parquet", "json"),
     Offers.CONFIG_ACTIONS: ("get", "set", "unset", "path", "edit"),
     Offers.SETTINGS: tuple(setting.key for setting in SETTINGS),

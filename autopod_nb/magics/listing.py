@@ -7,15 +7,17 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autopod_nb.magics.text import Page, Text
-from autopod_nb.widgets import listing, words
+from autopod_nb.widgets import card, listing, words
 from autopod_nb.widgets.status_json import jobs_json, pods_json
 from autopod_nb.widgets.table import Cell, Table, table_html, table_text
 
 if TYPE_CHECKING:
+    from autopod_nb.session.others import StrangePod
     from autopod_nb.session.template_list import TemplateFacts
 
 
@@ -25,15 +27,84 @@ def page(table: Table) -> Page:
 
 
 def pods(args: Namespace) -> object:
-    """Every pod that may bill, ours and those of other processes."""
+    """Every pod that may bill: ours, those of other processes, and those that only the provider knows."""
+    from autopod_nb.errors import ProviderError
     from autopod_nb.session.build import open_session
-    from autopod_nb.session.others import look_at_others
+    from autopod_nb.session.others import look_at_others, look_for_strangers
 
     session = open_session()
-    others = look_at_others(session)
+    others, unread = look_at_others(session), ""
+    strangers: Sequence[StrangePod] = ()
+    try:
+        strangers = look_for_strangers(session.settings, clock=session.clock)
+    except ProviderError as error:  # what the ledger knows is shown all the same
+        unread = str(error)
     if args.json:
-        return Text(pods_json(session.snapshot, others))
-    return page(listing.pods_table(session.snapshot, others))
+        return Text(_all_pods_json(pods_json(session.snapshot, others), strangers, session.settings.provider, unread))
+    return page(with_strangers(listing.pods_table(session.snapshot, others), strangers, unread))
+
+
+def with_strangers(table: Table, strangers: Sequence[StrangePod], unread: str = "") -> Table:
+    """The table of pods with those that only the provider knows.
+
+    Args:
+        table: of what the ledger knows.
+        strangers: the others.
+        unread: why the provider could not be asked; empty if it could.
+    """
+    notes = [*table.notes] if table.rows or not strangers else []  # "no pod is known" would be untrue
+    if unread:
+        notes.insert(0, f"{unread} Pods that only the provider knows are missing here, and may bill.")
+    rows = [*table.rows, *map(_strange_row, strangers)]
+    return replace(table, rows=rows, notes=[*map(_strange_note, strangers), *notes])
+
+
+def _strange_row(pod: StrangePod) -> tuple[Cell, ...]:
+    price, cost = pod.price_per_hour_usd, pod.cost_usd
+    return (
+        Cell(pod.provider_id),
+        Cell(pod.state.value, card.WARN),
+        Cell(f"{pod.gpu or 'GPU unknown'} ({pod.provider})"),
+        Cell("unknown" if price is None else f"${price:.2f} an hour"),
+        Cell("unknown" if cost is None else f"about ${cost:.2f}"),
+        Cell("unknown to the ledger" if not pod.pod_id else f"{pod.pod_id}, gone by the ledger", card.BAD),
+        Cell("–"),
+        Cell("unknown"),
+    )
+
+
+def _strange_note(pod: StrangePod) -> str:
+    age = "" if pod.age_s is None else f", rented {words.duration(pod.age_s)} ago"
+    return (
+        f"Pod {pod.provider_id} at {pod.provider} (named {pod.name!r}{age}) may bill and is not of this ledger: it is"
+        f" left alone unless you say `%autopod kill {pod.provider_id} --yes`."
+    )
+
+
+def _all_pods_json(known: str, strangers: Sequence[StrangePod], provider: str, unread: str) -> str:
+    """Those of the ledger, then the strangers; a last row without an id if the provider could not be asked."""
+    rows = json.loads(known) + [_strange_facts(pod) for pod in strangers]
+    if unread:
+        rows.append(
+            {"pod_id": None, "provider": provider, "state": "unknown", "owner": "", "error": words.clean(unread)}
+        )
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def _strange_facts(pod: StrangePod) -> dict[str, str | float | None]:
+    return {
+        "pod_id": pod.pod_id or None,
+        "provider": pod.provider,
+        "provider_id": pod.provider_id,
+        "name": words.clean(pod.name),
+        "gpu_type": words.clean(pod.gpu),
+        "state": pod.state.value,
+        "price_per_hour_usd": None if pod.price_per_hour_usd is None else str(pod.price_per_hour_usd),
+        "cost_usd": None if pod.cost_usd is None else str(pod.cost_usd),
+        "age_s": pod.age_s,
+        "owner": "",
+        "error": "",
+    }
 
 
 def jobs(args: Namespace) -> object:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autopod_nb.models.job import JobSpec
+from autopod_nb.models.offer import Offer
 from autopod_nb.models.snapshot import PodView
 from autopod_nb.widgets import render, words
 
@@ -20,17 +21,44 @@ NOTHING_MADE = "Dry run: nothing was made, uploaded or charged."
 def pod_lines(plan: PodPlan, *, for_jobs: bool = False) -> list[str]:
     """The pod that would be rented, for *for_jobs* only or to stay."""
     offer = plan.offer
-    where = f" ({words.clean(offer.region)})" if offer.region else ""
+    where = f" ({words.clean(offer.where)})" if offer.where else ""
     end = "when its jobs are done" if for_jobs else f"after {_plain(plan.idle_minutes)} minutes without work"
     limit = "no limit" if plan.session_limit_usd is None else f"${plan.session_limit_usd:.2f}"
     price = words.price(offer.price_per_hour_usd, offer.kind)
     lines = [
         f"Pod to rent: {offer.label} with {offer.vram_gb} GB each, from {offer.provider}{where}, {price}",
+        *_shape_lines(offer),
         f"It ends {end}. Limit of the session: {limit}.",
     ]
     if plan.needs_yes:
         lines.append("It is so dear that it wants --yes.")
+    if plan.fallbacks:
+        lines.append(f"If that is not to be had: {_next(plan.fallbacks)}.")
     return [*lines, *(f"Note: {note}" for note in plan.notes)]
+
+
+def _shape_lines(offer: Offer) -> list[str]:
+    """Disks and image, as far as they were settled."""
+    shape = offer.shape
+    volume = f"its own volume of {shape.volume_gb} GB" if shape.volume_gb else ""
+    parts = (
+        f"container disk of {shape.disk_gb} GB" if shape.disk_gb else "",
+        f"network volume {words.clean(shape.network_volume)}" if shape.network_volume else volume,
+        f"image {words.clean(shape.image)}" if shape.image else "",
+        f"pod template {words.clean(shape.template)}" if shape.template else "",
+        f"CUDA {words.clean(offer.cuda)} or newer" if offer.cuda else "",
+    )
+    said = ", ".join(part for part in parts if part)
+    return [f"With {said}."] if said else []
+
+
+def _next(offers: Sequence[Offer]) -> str:
+    """What is tried next, in order."""
+    tried = []
+    for offer in offers:
+        where = f" ({words.clean(offer.where)})" if offer.where else ""
+        tried.append(f"{words.clean(offer.label)}{where} at {words.price(offer.price_per_hour_usd, offer.kind)}")
+    return ", then ".join(tried)
 
 
 def job_lines(spec: JobSpec, where: PodView | None) -> list[str]:

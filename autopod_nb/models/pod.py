@@ -144,6 +144,7 @@ class PodRecord:
         gpu: its GPUs for a person, empty if that is not said.
         host_id: the machine that it is on, empty if that is not said.
         created: when it was rented, UTC; None if that is not said.
+        hopeless: it will never come up, as the detail says, though the provider goes on trying, and bills.
     """
 
     provider_id: str
@@ -155,3 +156,4 @@ class PodRecord:
     gpu: str = ""
     host_id: str = ""
     created: datetime | None = None
+    hopeless: bool = False

@@ -83,6 +83,9 @@ class PodView:
         gpu_use: how busy its GPUs are; None if it cannot be told.
         where: cloud and place, empty if there is nothing to say.
         successor: the pod that was rented in its place when it did not come up.
+        armed: whether a watchdog on the pod ends it when everything of ours is gone; None if it has none or that is
+            not known yet.
+        guard: what is known of that watchdog, in words.
     """
 
     pod_id: str
@@ -106,6 +109,8 @@ class PodView:
     gpu_use: GpuUse | None = None
     where: str = ""
     successor: str | None = None
+    armed: bool | None = None
+    guard: str = ""
 
     @property
     def over(self) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import posixpath
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from autopod_nb.clock import Clock, Deadline
@@ -37,6 +37,9 @@ class PodLink:
         abort: set when the pod is being ended: whatever waits for it gives up within a second.
         pin: its host key, once it was seen.
         comfyui_version: what its ComfyUI says.
+        guard_folder: where the watchdog on the pod keeps its state, empty as long as there is none.
+        guard_port: the port of ComfyUI that it looks at; 0 as long as it does not run.
+        guard_wish: what it goes by.
     """
 
     abort: threading.Event = field(default_factory=threading.Event)
@@ -47,6 +50,9 @@ class PodLink:
     client: ComfyClient | None = None
     monitor: Monitor | None = None
     comfyui_version: str = ""
+    guard_folder: str = ""
+    guard_port: int = 0
+    guard_wish: object = None
 
     def close(self) -> None:
         """Close everything. Safe to call twice, in any thread."""
@@ -124,6 +130,8 @@ def wait_address(
                 return record.address
             if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
                 raise BootFailed(f"it ended while it booted: {record.detail or record.state.value}")
+            if record.hopeless:
+                raise BootFailed(f"it will never come up: {record.detail}")
         if clock.wait(abort, _POLL_S):
             raise BootFailed("it is being ended")
     raise BootFailed(f"it has no address after the time allowed for a boot{last_error}")
@@ -205,6 +213,12 @@ def comfyui_log(link: PodLink, lines: int) -> tuple[str, ...]:
     inside, beside = (quote(posixpath.join(place, "comfyui.log")) for place in (folder, posixpath.dirname(folder)))
     read = link.connection.run(f"tail -n {lines} -- {inside} 2>/dev/null || tail -n {lines} -- {beside}", _LOG_S)
     return tuple(read.stdout.decode(errors="replace").splitlines())
+
+
+def follow_address(link: PodLink, address: PodAddress | None) -> None:
+    """Go by the host and port that the provider tells now; what was found out about ComfyUI stays."""
+    if address is not None and link.address is not None:
+        link.address = replace(link.address, host=address.host, port=address.port)
 
 
 def reopen_line(link: PodLink, key: paramiko.PKey, *, deadline: Deadline, clock: Clock) -> None:

@@ -9,10 +9,10 @@ from autopod_nb.models.money import Purpose
 from autopod_nb.models.pod import PodEvent, PodState
 from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.meter import Activity, Meter
-from autopod_nb.session import books
-from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod, EndForeign
-from autopod_nb.session.effects import AdoptPod, EndForeignPod
-from autopod_nb.session.events import ForeignEnded, Moment, PodAdopted, PodOwned
+from autopod_nb.session import books, guard_steps
+from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod, EndForeign, EndStranger
+from autopod_nb.session.effects import AdoptPod, EndForeignPod, TerminateStranger
+from autopod_nb.session.events import ForeignEnded, Moment, PodAdopted, PodOwned, StrangerEnded
 from autopod_nb.session.state import JobData, PodData
 from autopod_nb.session.step import Step
 from autopod_nb.storage.leases import CommandPosted
@@ -119,7 +119,8 @@ def adopted(step: Step, message: PodAdopted) -> None:
             lost_since_s=None,
             idle_since_s=None if pod.active else step.now.s,
         )
-        step.move_pod(pod, PodEvent.CONTACT_BACK)
+        pod = step.move_pod(pod, PodEvent.CONTACT_BACK)
+        guard_steps.arm(step, pod)
         for job in step.jobs_of(pod):
             step.put(replace(job, kind=pod.offer.kind))
 
@@ -129,6 +130,19 @@ def end_foreign(step: Step, message: EndForeign) -> None:
     step.record(CommandPosted(pod_id=message.pod_id, verb=message.verb, at=step.now.at))
     stop = message.verb == "stop"
     step.emit(EndForeignPod(pod_id=message.pod_id, provider_id=message.provider_id, stop=stop))
+
+
+def end_stranger(step: Step, message: EndStranger) -> None:
+    """A person named it, so it is ended."""
+    step.emit(TerminateStranger(provider_id=message.provider_id))
+
+
+def stranger_ended(step: Step, message: StrangerEnded) -> None:
+    """What the provider said to it."""
+    if message.why:
+        step.notice(Level.ERROR, f"Pod {message.provider_id} may still bill: {message.why}")
+    else:
+        step.notice(Level.INFO, f"Pod {message.provider_id}, which was not in the ledger, is gone.")
 
 
 def foreign_ended(step: Step, message: ForeignEnded) -> None:

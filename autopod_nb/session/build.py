@@ -22,13 +22,16 @@ _lock = threading.Lock()
 _session: Session | None = None
 
 
-def build_session(settings: Settings, *, clock: Clock | None = None, provider: Provider | None = None) -> Session:
+def build_session(
+    settings: Settings, *, clock: Clock | None = None, provider: Provider | None = None, role: Role | None = None
+) -> Session:
     """Put a session together: log, ledger, provider, threads. The caller closes it.
 
     Args:
         settings: what it goes by.
         clock: for tests; the machine's otherwise.
         provider: instead of the one that the settings name.
+        role: what this process is to the ledger; None: a kernel or a terminal.
 
     Raises:
         ConfigError: no such provider.
@@ -38,7 +41,7 @@ def build_session(settings: Settings, *, clock: Clock | None = None, provider: P
     provider = provider or make_provider(settings, clock)
     open_log(settings.home)
     ledger = Ledger(settings.home / LEDGER_NAME, clock=clock).open()
-    role = Role.KERNEL if "ipykernel" in sys.modules else Role.TERMINAL
+    role = role or (Role.KERNEL if "ipykernel" in sys.modules else Role.TERMINAL)
     owner = Owner(owner_id=secrets.token_hex(6), role=role, host=platform.node(), pid=os.getpid())
     return Session(settings, provider=provider, ledger=ledger, owner=owner, clock=clock)
 

@@ -20,6 +20,7 @@ from autopod_nb.session.frame import category, text
 from autopod_nb.session.planning import make_query
 
 COLUMNS = ("gpu", "vram_gb", "cloud", "usd_per_hour", "stock", "places", "cuda", "kind")
+_SHOWN = 40  # characters of a cell
 
 
 class CatalogueFrame(pd.DataFrame):
@@ -34,8 +35,19 @@ class CatalogueFrame(pd.DataFrame):
             return "Nothing is offered that fits: ask for less."
         if not set(self.columns) >= set(COLUMNS):
             return super().__repr__()
-        shown = self.assign(usd_per_hour=[f"{price:.4g}" for price in self["usd_per_hour"]])
-        return str(shown.to_string(index=False, justify="left", max_colwidth=40))
+        lines = [[str(name) for name in self.columns]]
+        lines += [[_shown(value) for value in row] for row in self.itertuples(index=False)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        rows = ("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)) for line in lines)
+        return "\n".join(row.rstrip() for row in rows)
+
+
+def _shown(value: object) -> str:
+    """A cell as text; a long list of places is cut."""
+    if value is None or value != value:  # noqa: PLR0124 - not a number
+        return "–"
+    words = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return words if len(words) <= _SHOWN else words[: _SHOWN - 1] + "…"
 
 
 def find_catalogue(request: PodRequest) -> tuple[Offer, ...]:
@@ -81,15 +93,14 @@ def _ask(settings: Settings, query: OfferQuery) -> tuple[Offer, ...]:
 def catalogue_frame(offers: Sequence[Offer]) -> CatalogueFrame:
     """Offers as a table.
 
-    Columns: ``gpu``, ``vram_gb`` (of one GPU), ``cloud`` (empty where the provider has but one), ``usd_per_hour`` (of
-    the whole pod with its disks, float), ``stock`` (ordered category: none, low, medium, high; missing if unknown),
-    ``places`` and ``cuda`` (texts, several with commas between), ``kind`` (category: real or simulated money).
+    Columns: ``gpu``, ``vram_gb`` (of one of them), ``cloud`` (empty where the provider has but one),
+    ``usd_per_hour`` (of the whole pod with its disks, float), ``stock`` (ordered category: none, low, medium, high;
+    missing if unknown), ``places`` and ``cuda`` (texts, several with commas between), ``kind`` (category: real or
+    simulated money).
     """
     stocks = [stock.value for stock in Stock if stock is not Stock.UNKNOWN]
     data: dict[str, Any] = {
-        "gpu": text(
-            [f"{offer.gpu_count} × {offer.gpu_type}" if offer.gpu_count > 1 else offer.gpu_type for offer in offers]
-        ),
+        "gpu": text([offer.gpu_type for offer in offers]),
         "vram_gb": pd.Series([offer.vram_gb for offer in offers], dtype="int64"),
         "cloud": text([offer.cloud + (" spot" if offer.spot else "") for offer in offers]),
         "usd_per_hour": pd.Series([float(offer.price_per_hour_usd) for offer in offers], dtype="float64"),
@@ -104,7 +115,8 @@ def catalogue_frame(offers: Sequence[Offer]) -> CatalogueFrame:
         "cuda": text([", ".join(offer.cuda_versions) for offer in offers]),
         "kind": category([offer.kind.value for offer in offers], [kind.value for kind in MoneyKind]),
     }
-    return CatalogueFrame(data)
+    frame: CatalogueFrame = CatalogueFrame(data)
+    return frame
 
 
 def chosen_names(names: Sequence[str], offers: Sequence[Offer]) -> tuple[str, ...]:
@@ -117,7 +129,6 @@ def chosen_names(names: Sequence[str], offers: Sequence[Offer]) -> tuple[str, ..
     for name in names:
         if gpu_key(name) not in by_key:
             known = list(dict.fromkeys(by_key.values()))
-            raise UsageError(
-                f"No GPU {name!r} is offered: {', '.join(known) or 'nothing is'}.{nearest(name, known)} Nothing was saved."
-            )
+            what = f"No GPU {name!r} is offered: {', '.join(known) or 'nothing is'}."
+            raise UsageError(f"{what}{nearest(name, known)} Nothing was saved.")
     return tuple(dict.fromkeys(by_key[gpu_key(name)] for name in names))

@@ -17,6 +17,7 @@ from autopod_nb.providers.local_folder import PodFolder
 from autopod_nb.providers.registry import make_provider
 from autopod_nb.session.adoption import look
 from autopod_nb.session.build import current_session
+from autopod_nb.session.guardian import reaper_state
 from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
 
 
@@ -58,6 +59,7 @@ def check_up() -> tuple[Check, ...]:
     checks.append(_guarded("SSH key", lambda: _key(settings)))
     checks.append(_guarded("Provider", lambda: _provider(settings, clock)))
     checks.append(_guarded("Pods", lambda: _bills(settings, clock)))
+    checks.append(_guarded("Reaper", lambda: _reaper(settings)))
     checks.append(_guarded("Local pods", lambda: _folders(settings)))
     return tuple(checks)
 
@@ -121,6 +123,16 @@ def _bills(settings: Settings, clock: Clock) -> Check:
     live = 0 if session is None else sum(not pod.over for pod in session.snapshot.pods.values())
     finding = f"{live} of this session, {len(found.foreign)} of other processes, none is nobody's"
     return Check(topic="Pods", level=Level.OK, finding=finding)
+
+
+def _reaper(settings: Settings) -> Check:
+    """It runs while a pod may bill that would outlive every process of ours."""
+    state = reaper_state(settings.home)
+    if not state.running:
+        finding = "does not run; it is started with the first pod that would outlive this machine's processes"
+        return Check(topic="Reaper", level=Level.OK, finding=finding)
+    since = f" since {state.since:%Y-%m-%d %H:%M} UTC" if state.since is not None else ""
+    return Check(topic="Reaper", level=Level.OK, finding=f"runs{since}, process {state.pid or 'unknown'}")
 
 
 def _folders(settings: Settings) -> Check:

@@ -188,6 +188,13 @@ class EndForeign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndStranger:
+    """End a pod of the account that the ledger does not know."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """End this job and no other."""
 
@@ -235,6 +242,7 @@ Command: TypeAlias = (
     | Connect
     | Adopt
     | EndForeign
+    | EndStranger
     | ResumePod
     | Submit
     | Cancel

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from autopod_nb.errors import UsageError
@@ -100,15 +101,19 @@ def month_begin(text: str | None, now: datetime) -> datetime:
     return datetime(int(found[1]), int(found[2]), 1, tzinfo=timezone.utc)
 
 
+def _ledger(ledger: Ledger | Path) -> Ledger:
+    return ledger if isinstance(ledger, Ledger) else Ledger(ledger)
+
+
 def _month_end(begin: datetime) -> datetime:
     return (begin + timedelta(days=32)).replace(day=1)
 
 
-def read_costs(ledger: Ledger, *, now: datetime, month: str | None = None) -> Costs:
+def read_costs(ledger: Ledger | Path, *, now: datetime, month: str | None = None) -> Costs:
     """Read what a month has cost.
 
     Args:
-        ledger: need not be open, and where there is none nothing was spent.
+        ledger: the ledger or its path; need not be open, and where there is none nothing was spent.
         now: UTC.
         month: ``2026-05``; None for this one.
 
@@ -116,6 +121,7 @@ def read_costs(ledger: Ledger, *, now: datetime, month: str | None = None) -> Co
         UsageError: that is no month.
         LedgerError: the ledger cannot be read.
     """
+    ledger = _ledger(ledger)
     begin = month_begin(month, now)
     end = _month_end(begin)
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -148,14 +154,14 @@ def _waste(row: Spend) -> int:
     return row.total_micro_usd - row.job_micro_usd
 
 
-def group_rows(ledger: Ledger, by: CostGroup, *, now: datetime, month: str | None = None) -> tuple[Spend, ...]:
+def group_rows(ledger: Ledger | Path, by: CostGroup, *, now: datetime, month: str | None = None) -> tuple[Spend, ...]:
     """The sums of a month by pod, job, template or GPU, each kind of money by itself, the largest first.
 
     What no job was charged for (boot, idle, storage) has a row with an empty job or template, so that the rows of each
     kind add up to what the month has cost.
 
     Args:
-        ledger: need not be open.
+        ledger: the ledger or its path; need not be open.
         by: what one row is.
         now: UTC.
         month: ``2026-05``; None for this one.
@@ -165,7 +171,7 @@ def group_rows(ledger: Ledger, by: CostGroup, *, now: datetime, month: str | Non
         LedgerError: the ledger cannot be read.
     """
     begin = month_begin(month, now)
-    return spend(ledger, since_us=to_us(begin), until_us=to_us(_month_end(begin)), by=by.value)
+    return spend(_ledger(ledger), since_us=to_us(begin), until_us=to_us(_month_end(begin)), by=by.value)
 
 
 def group_facts(rows: tuple[Spend, ...], by: CostGroup) -> list[dict[str, str]]:

@@ -10,15 +10,19 @@ from pathlib import Path
 from autopod_nb.clock import Clock
 from autopod_nb.config import Settings
 from autopod_nb.errors import InternalError, LimitReached, PodError, ProviderError, UsageError, nearest
+from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import PodView, Snapshot
 from autopod_nb.providers.base import Provider
 from autopod_nb.session import commands
 from autopod_nb.session.adoption import Found, look
+from autopod_nb.session.budgets import read_budgets
 from autopod_nb.session.commands import PodPlan, PodRequest
 from autopod_nb.session.core import Core
 from autopod_nb.session.events import Message
+from autopod_nb.session.forecast import Budget
+from autopod_nb.session.guardian import take_back
 from autopod_nb.session.planning import make_plan, make_query
 from autopod_nb.storage.ledger import Ledger
 
@@ -118,7 +122,17 @@ class PodDoors:
             text = f"The provider {self._provider.name} did not answer within {ANSWER_S:g} s; try again."
             raise ProviderError(text) from None
 
+    def budgets(self, kind: MoneyKind) -> tuple[Budget, ...]:
+        """What each limit leaves of one kind of money. Reads the ledger."""
+        return read_budgets(kind, self.snapshot, self.settings, self._ledger, self.clock.now())
+
     def _refuse_over_limit(self, plan: PodPlan) -> None:
+        for budget in self.budgets(plan.offer.kind):
+            if budget.left_usd <= 0 and budget.name != "session":
+                raise LimitReached(
+                    f"The {budget.name}'s limit of {budget.limit_usd} USD ({plan.offer.kind.value}) is spent: raise it"
+                    f" with {budget.option}."
+                )
         kind, limit = plan.offer.kind, plan.session_limit_usd
         spent = self.snapshot.cost_usd.get(kind)
         if limit is not None and spent is not None and spent >= limit:
@@ -137,54 +151,6 @@ class PodDoors:
         self._post(commands.Connect(pod_id=pod_id, pod_name=name, plan=plan, ends_after_batch=ends_after_batch))
         self._core.wait_for(lambda snapshot: pod_id in snapshot.pods, ANSWER_S)
         return pod_id
-
-    def stop(self, pod_id: str | None = None, *, now: bool = False) -> str:
-        """Finish what runs, fetch, end; with *now* break off what runs.
-
-        Returns:
-            The pod's id.
-
-        Raises:
-            UsageError: no such pod, or several and none named.
-        """
-        if pod_id is not None and pod_id not in self.snapshot.pods and self._end_foreign(pod_id, "stop"):
-            return pod_id
-        pod = self.pick_pod(pod_id)
-        self._post(commands.StopPod(pod_id=pod.pod_id, now=now))
-        return pod.pod_id
-
-    def kill(self, pod_id: str | None = None, *, yes: bool = False) -> str:
-        """Terminate a pod, whatever it does.
-
-        Returns:
-            The pod's id.
-
-        Raises:
-            UsageError: no such pod; or it has results that are not here yet, and not *yes*.
-        """
-        if pod_id is not None and pod_id not in self.snapshot.pods and self._end_foreign(pod_id, "kill"):
-            return pod_id
-        pod = self.pick_pod(pod_id)
-        if pod.unsaved and not yes:
-            raise UsageError(
-                f"Pod {pod.pod_id} has {pod.unsaved} job(s) whose results are not here yet: say"
-                f" `kill {pod.pod_id} --yes` to lose them, or `stop {pod.pod_id}` to finish and fetch them first."
-            )
-        self._post(commands.KillPod(pod_id=pod.pod_id))
-        return pod.pod_id
-
-    def detach(self, pod_id: str | None = None) -> str:
-        """Let a pod run on when the session closes.
-
-        Returns:
-            What will end it now, in words.
-        """
-        pod = self.pick_pod(pod_id)
-        self._post(commands.DetachPod(pod_id=pod.pod_id))
-        return (
-            f"Pod {pod.pod_id} is left running. While this Python lives it still ends when it has nothing to do for"
-            f" too long, or at the session's limit. {self._provider.capabilities.fate}"
-        )
 
     def pick_pod(self, pod_id: str | None) -> PodView:
         """The pod that is meant: the one named, or the only one that is not gone.
@@ -243,6 +209,7 @@ class PodDoors:
         Returns:
             The ids of the pods, and lines for the person.
         """
+        take_back(self._ledger, clock=self.clock)
         found = self.look_for_orphans()
         notes = [*found.notes]
         for row in found.foreign:
@@ -259,14 +226,6 @@ class PodDoors:
                 notes.append(f"Pod {pod.pod_id} is started again for the results that are on it; then it ends.")
         self._core.wait_for(lambda snapshot: all(_is_settled(snapshot, pod_id) for pod_id in pod_ids), ANSWER_S)
         return [pod_id for pod_id in pod_ids if pod_id in self.snapshot.pods], tuple(notes)
-
-    def _end_foreign(self, pod_id: str, verb: str) -> bool:
-        """End another process's pod. Returns whether there is such a pod."""
-        for row in self.look_for_orphans().foreign:
-            if row.pod_id == pod_id and row.provider_id is not None:
-                self._post(commands.EndForeign(pod_id=pod_id, provider_id=row.provider_id, verb=verb))
-                return True
-        return False
 
 
 def _is_settled(snapshot: Snapshot, pod_id: str) -> bool:

@@ -14,6 +14,7 @@ from autopod_nb.models.job import JobSpec, RemoteFile
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodAddress
+from autopod_nb.pods.guard import GuardWish
 from autopod_nb.session.events import Message
 from autopod_nb.storage.ledger import LedgerWrite
 
@@ -48,6 +49,27 @@ class TellWritten:
     """Say that everything before this is written, or was refused."""
 
     reply: Future[None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmWatchdog:
+    """Start the watchdog on a pod."""
+
+    pod_id: str
+    wish: GuardWish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeatWatchdog:
+    """Tell the watchdog on a pod that somebody cares, and what it is to go by."""
+
+    pod_id: str
+    wish: GuardWish
+
+
+@dataclass(frozen=True, slots=True)
+class KeepReaper:
+    """See that the process lives which ends pods when this one is gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +119,13 @@ class EndForeignPod:
     pod_id: str
     provider_id: str
     stop: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminateStranger:
+    """Tell the provider to end a pod that the ledger does not know."""
+
+    provider_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,11 +231,15 @@ Effect: TypeAlias = (
     | FetchLogs
     | TellWritten
     | LookAtGpu
+    | ArmWatchdog
+    | BeatWatchdog
+    | KeepReaper
     | WriteLedger
     | CreatePod
     | BootPod
     | AdoptPod
     | EndForeignPod
+    | TerminateStranger
     | PollCommands
     | ReadSpent
     | ReopenLine

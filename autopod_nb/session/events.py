@@ -31,9 +31,6 @@ class Tick:
     number: int
 
 
-# --- events: a pod's life -------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntentWritten:
     """The ledger holds the pod's name: now it may be made."""
@@ -86,11 +83,36 @@ class ForeignEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StrangerEnded:
+    """What the provider said to the end of a pod that the ledger does not know; ``why`` is empty if it agreed."""
+
+    provider_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GpuSeen:
     """How busy its GPUs are; None: it cannot tell, and need not be asked again."""
 
     pod_id: str
     use: GpuUse | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshOpened:
+    """There is a line to the pod."""
+
+    pod_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodGuarded:
+    """What is known of the watchdog on the pod. ``armed``: it runs; ``can_act``: the pod's key may end the pod."""
+
+    pod_id: str
+    armed: bool
+    can_act: bool | None
+    words: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,12 +286,15 @@ class SpentSeen:
 Event: TypeAlias = (
     Tick
     | SpentSeen
+    | SshOpened
+    | PodGuarded
     | IntentWritten
     | PodCreated
     | PodNotCreated
     | PodOwned
     | PodAdopted
     | ForeignEnded
+    | StrangerEnded
     | GpuSeen
     | PodPhase
     | PodAddressed

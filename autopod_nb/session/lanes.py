@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 from autopod_nb.session.effects import (
     AdoptPod,
+    ArmWatchdog,
     AskOffers,
+    BeatWatchdog,
     BootPod,
     CancelPrompt,
     CreatePod,
@@ -19,6 +21,7 @@ from autopod_nb.session.effects import (
     FetchLogs,
     FetchResults,
     ForgetPrompt,
+    KeepReaper,
     LookAtGpu,
     PollCommands,
     ReadSpent,
@@ -27,6 +30,7 @@ from autopod_nb.session.effects import (
     SubmitPrompt,
     TellWritten,
     TerminateAtProvider,
+    TerminateStranger,
     UploadInputs,
     WriteLedger,
 )
@@ -36,6 +40,7 @@ _log = logging.getLogger(__name__)
 _MONEY = "money"  # stop and terminate: never behind anything else
 _LEDGER = "ledger"  # one thread, in order
 _TRANSFERS = "transfers"
+_CARE = "care"  # short looks at what runs
 _QUESTIONS = "questions"  # somebody waits for the answer
 _TRANSFER_THREADS = 3
 
@@ -44,6 +49,7 @@ _LANES: dict[type, str] = {
     StopAtProvider: _MONEY,
     TerminateAtProvider: _MONEY,
     EndForeignPod: _MONEY,
+    TerminateStranger: _MONEY,
     WriteLedger: _LEDGER,
     TellWritten: _LEDGER,
     PollCommands: _LEDGER,
@@ -52,7 +58,10 @@ _LANES: dict[type, str] = {
     FetchResults: _TRANSFERS,
     AskOffers: _QUESTIONS,
     FetchLogs: _QUESTIONS,
-    LookAtGpu: "gpu",
+    LookAtGpu: _CARE,
+    BeatWatchdog: _CARE,
+    ArmWatchdog: "guard",  # takes its time when the provider does not answer the pod
+    KeepReaper: _CARE,
     # quick, and must not wait for what they abort
     DropLine: "control",
     ForgetPrompt: "control",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,13 +18,16 @@ from autopod_nb.jobs.fault import Fault
 from autopod_nb.jobs.preflight import check_files, preflight, require
 from autopod_nb.jobs.spec import check_batch
 from autopod_nb.models.job import JobSpec
+from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
 from autopod_nb.providers.base import Provider
 from autopod_nb.session import commands, events
 from autopod_nb.session.commands import PodRequest
 from autopod_nb.session.core import Core
-from autopod_nb.session.doors import ANSWER_S, PodDoors
+from autopod_nb.session.doors import ANSWER_S
 from autopod_nb.session.effects import Effect
+from autopod_nb.session.end_doors import EndDoors
+from autopod_nb.session.forecast import refuse_what_does_not_fit
 from autopod_nb.session.handle import Job
 from autopod_nb.session.lanes import Lanes
 from autopod_nb.session.state import Rules, SessionState
@@ -36,7 +40,7 @@ _LANES_S = 2.0
 _NOT_LIVE = (PodState.TERMINATING, PodState.TERMINATED, PodState.STOPPING, PodState.STOPPED, PodState.DRAINING)
 
 
-class Session(PodDoors):
+class Session(EndDoors):
     """From the first pod to the last. Made by :func:`autopod_nb.session.build.open_session`.
 
     Every method returns at once unless it says otherwise, and may be called in any thread.
@@ -55,6 +59,8 @@ class Session(PodDoors):
             owner=owner,
             stuck_minutes=settings.stuck_minutes,
             boot_minutes=settings.boot_minutes,
+            outlives=provider.capabilities.outlives,
+            watchdog=provider.capabilities.watchdog_url is not None,
             pod_limit_usd=settings.pod_limit_usd,
             day_limit_usd=settings.day_limit_usd,
             month_limit_usd=settings.month_limit_usd,
@@ -121,8 +127,8 @@ class Session(PodDoors):
             require(_faults(spec, template))
             spec = self._limited(spec)  # noqa: PLW2901 - the same job
             checked.append((spec if spec.outputs else _with_all_outputs(spec, template), template))
-        wish = self._pod_for(specs[0], pod_id, yes=yes) if specs else None
         usual = {name: usual_seconds(self._ledger, name) for name in templates}
+        wish = self._pod_for([spec for spec, _ in checked], usual, pod_id, yes=yes) if checked else None
         for spec, template in checked:
             usual_s, uid = usual[spec.workflow_template], str(uuid.uuid4())
             self._post(commands.Submit(spec=spec, template=template, uid=uid, pod_id=wish, usual_s=usual_s))
@@ -139,22 +145,42 @@ class Session(PodDoors):
             return spec
         return replace(spec, pod_config=replace(config, max_cost_usd=limit))
 
-    def _pod_for(self, spec: JobSpec, pod_id: str | None, *, yes: bool) -> str | None:
+    def _pod_for(
+        self, specs: Sequence[JobSpec], usual: Mapping[str, Mapping[str, float]], pod_id: str | None, *, yes: bool
+    ) -> str | None:
+        """Where jobs go; without a pod, one is rented. Refuses jobs that are going to break a limit."""
         if pod_id is not None:
             pod = self.pick_pod(pod_id)
             if pod.state in _NOT_LIVE:
                 raise UsageError(f"Pod {pod.pod_id} is {pod.state.value} and takes no jobs: name another.")
+            self._refuse_too_dear(specs, usual, pod.gpu_type, pod.price_per_hour_usd, pod.kind)
             return pod.pod_id
-        if any(pod.state not in _NOT_LIVE for pod in self.snapshot.pods.values()):
+        live = [pod for pod in self.snapshot.pods.values() if pod.state not in _NOT_LIVE]
+        if live:
+            self._refuse_too_dear(specs, usual, live[0].gpu_type, live[0].price_per_hour_usd, live[0].kind)
             return None
-        config = spec.pod_config
+        config = specs[0].pod_config
         plan = self.plan(PodRequest(gpu=config.gpu_type, gpu_count=config.gpu_count))
+        offer = plan.offer
         if plan.needs_yes and not yes:
             raise UsageError(
-                f"{plan.offer.label} costs {plan.offer.price_per_hour_usd} USD an hour, which is more than"
+                f"{offer.label} costs {offer.price_per_hour_usd} USD an hour, which is more than"
                 f" {self.settings.confirm_above_usd_per_hour}: say --yes, or ask for less."
             )
+        self._refuse_too_dear(specs, usual, offer.gpu_type, offer.price_per_hour_usd, offer.kind)
         return self.connect(plan, ends_after_batch=True)
+
+    def _refuse_too_dear(
+        self,
+        specs: Sequence[JobSpec],
+        usual: Mapping[str, Mapping[str, float]],
+        gpu_type: str,
+        price_per_hour_usd: Decimal,
+        kind: MoneyKind,
+    ) -> None:
+        there = {name: seconds[gpu_type] for name, seconds in usual.items() if gpu_type in seconds}
+        budgets = self.budgets(kind)
+        refuse_what_does_not_fit(specs, there, price_per_hour_usd=price_per_hour_usd, kind=kind, budgets=budgets)
 
     def cancel(self, job_id: str) -> None:
         """End this job and no other.

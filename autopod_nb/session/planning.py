@@ -62,7 +62,7 @@ def make_plan(request: PodRequest, offers: Sequence[Offer], settings: Settings) 
         NoCapacity: nothing of it is to be had now.
     """
     if not offers:
-        raise NoCapacity("Nothing with so many GPUs is offered now; ask for another --gpu-count.")
+        raise NoCapacity(f"Nothing is offered for {_wishes(request, settings)}; ask for less, or something else.")
     limit = settings.session_limit_usd if request.session_limit_usd is None else request.session_limit_usd
     idle_minutes = settings.idle_minutes if request.idle_minutes is None else request.idle_minutes
     _require_positive("--max-cost", limit)
@@ -79,6 +79,17 @@ def make_plan(request: PodRequest, offers: Sequence[Offer], settings: Settings) 
         notes=notes,
         fallbacks=tuple(fallbacks[:_MOST_FALLBACKS]),
     )
+
+
+def _wishes(request: PodRequest, settings: Settings) -> str:
+    """What the offers were asked for, in words."""
+    query = make_query(request, settings)
+    wishes = [f"--gpu-count {query.gpu_count}"]
+    wishes += [f"--cloud {query.cloud}"] if query.cloud else []
+    wishes += [f"--region {query.region}"] if query.region else []
+    wishes += [f"--cuda {query.cuda}"] if query.cuda else []
+    wishes += ["--spot"] if query.spot else []
+    return " ".join(wishes)
 
 
 def _require_positive(option: str, value: Decimal | None) -> None:

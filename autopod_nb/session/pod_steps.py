@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from autopod_nb.models.pod import ObservedState, PodEvent, PodState
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import books, job_steps, pod_ending, pod_fallback
+from autopod_nb.session import books, guard_steps, job_steps, pod_ending, pod_fallback
 from autopod_nb.session.commands import CloseSession, Connect, DetachPod, KillPod, ResumePod, StopPod
 from autopod_nb.session.effects import (
     BootPod,
     CreatePod,
+    KeepReaper,
     ReopenLine,
     StopAtProvider,
     TerminateAtProvider,
@@ -57,6 +58,8 @@ def connect(step: Step, message: Connect) -> None:
         )
     )
     step.record(*books.pod_intent(pod, step.rules, step.limit_usd), then=IntentWritten(pod_id=pod.pod_id))
+    if step.rules.outlives:
+        step.emit(KeepReaper())
 
 
 def intent_written(step: Step, message: IntentWritten) -> None:
@@ -119,6 +122,7 @@ def ready(step: Step, message: PodReady) -> None:
     if pod.state is PodState.CONNECTING:
         pod = replace(pod, local_port=message.local_port, phase=f"ComfyUI {message.comfyui_version}")
         pod = step.move_pod(replace(pod, idle_since_s=step.now.s), PodEvent.COMFY_READY)
+        guard_steps.arm(step, pod)  # again, for now it is known where ComfyUI listens
         for job in step.jobs_of(pod):  # it was started again for the results that are on it
             job_steps.fetch_again(step, job)
         if pod.ending is not None:

@@ -12,7 +12,6 @@ from autopod_nb.errors import AutopodError, BootFailed, Gone, ProviderError, Ssh
 from autopod_nb.models.pod import ObservedState, PodAddress
 from autopod_nb.pods import launch
 from autopod_nb.pods.comfy_place import place_comfyui
-from autopod_nb.pods.gpu import read_gpu_use
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.providers.base import PodOrder, Provider
 from autopod_nb.session import events
@@ -24,10 +23,10 @@ from autopod_nb.session.effects import (
     DropLine,
     EndForeignPod,
     FetchLogs,
-    LookAtGpu,
     ReopenLine,
     StopAtProvider,
     TerminateAtProvider,
+    TerminateStranger,
 )
 from autopod_nb.session.events import Message
 from autopod_nb.ssh.keys import load_key, own_key_path, public_line
@@ -92,12 +91,6 @@ class PodWork:
         else:
             effect.reply.set_result(launch.comfyui_log(self.link(effect.pod_id), effect.lines))
 
-    def look_at_gpu(self, effect: LookAtGpu) -> None:
-        """Ask a pod how busy its GPUs are; a line that is down is another matter, and told elsewhere."""
-        connection = self.link(effect.pod_id).connection
-        if connection is not None:
-            self._post(events.GpuSeen(pod_id=effect.pod_id, use=read_gpu_use(connection)))
-
     def create(self, effect: CreatePod) -> None:
         """Rent it, once."""
         order = PodOrder(name=effect.name, offer=effect.offer, public_key=public_line(self._ssh_key()))
@@ -118,6 +111,7 @@ class PodWork:
             )
             self._post(events.PodAddressed(pod_id=pod_id, address=address))
             launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+            self._post(events.SshOpened(pod_id=pod_id))
             self._place_comfyui(pod_id, link, address, deadline)
             self._post(events.PodPhase(pod_id=pod_id, phase="waiting for ComfyUI"))
             self._open_comfyui(pod_id, link, deadline)
@@ -196,6 +190,18 @@ class PodWork:
             self._provider.terminate(effect.provider_id)
         self._post(events.ForeignEnded(pod_id=effect.pod_id, why=""))
 
+    def end_stranger(self, effect: TerminateStranger) -> None:
+        """End a pod that the ledger does not know, and read back whether it is gone."""
+        self._provider.terminate(effect.provider_id)
+        try:
+            record = self._provider.describe(effect.provider_id)
+        except Gone:
+            why = ""
+        else:
+            gone = record.state is ObservedState.TERMINATED
+            why = "" if gone else f"the provider says {record.state.value}; look again with `%autopod pods`."
+        self._post(events.StrangerEnded(provider_id=effect.provider_id, why=why))
+
     def _open_comfyui(self, pod_id: str, link: PodLink, deadline: Deadline, prompt_ids: Sequence[str] = ()) -> None:
         launch.open_comfyui(
             link,
@@ -242,6 +248,7 @@ class PodWork:
                 if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
                     self._observed(effect.pod_id, record.state, record.detail)
                     return
+                launch.follow_address(link, record.address)
             deadline, within_s = Deadline(self._clock, within_s), _RECONNECT_S
             try:
                 launch.reopen_line(link, self._ssh_key(), deadline=deadline, clock=self._clock)

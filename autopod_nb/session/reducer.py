@@ -19,7 +19,7 @@ from autopod_nb.models.event import (
 )
 from autopod_nb.models.job import JobEvent, JobState, job_is_over
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import adopt_steps, commands, events, job_steps, limit_rules, pod_steps, rules
+from autopod_nb.session import adopt_steps, commands, events, guard_steps, job_steps, limit_rules, pod_steps, rules
 from autopod_nb.session.effects import AskOffers, Effect, FetchLogs, TellWritten
 from autopod_nb.session.events import Message, Moment, PodMessage
 from autopod_nb.session.progress import advance
@@ -52,6 +52,7 @@ def reduce(state: SessionState, message: Message, now: Moment) -> tuple[SessionS
 
 def _tick(step: Step, message: events.Tick) -> None:
     rules.tick(step, message.number)
+    guard_steps.tick(step, message.number)
 
 
 def _find_offers(step: Step, message: commands.FindOffers) -> None:
@@ -142,6 +143,7 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     commands.Connect: pod_steps.connect,
     commands.Adopt: adopt_steps.adopt,
     commands.EndForeign: adopt_steps.end_foreign,
+    commands.EndStranger: adopt_steps.end_stranger,
     commands.ResumePod: pod_steps.resume,
     commands.Submit: job_steps.submit,
     commands.Cancel: job_steps.cancel,
@@ -157,6 +159,7 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.PodOwned: adopt_steps.owned,
     events.PodAdopted: adopt_steps.adopted,
     events.ForeignEnded: adopt_steps.foreign_ended,
+    events.StrangerEnded: adopt_steps.stranger_ended,
     events.GpuSeen: pod_steps.gpu_seen,
     events.PodPhase: pod_steps.phase,
     events.PodAddressed: pod_steps.addressed,
@@ -178,4 +181,6 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.FetchFailed: job_steps.fetch_failed,
     events.LedgerFailed: _ledger_failed,
     events.SpentSeen: limit_rules.spent_seen,
+    events.SshOpened: guard_steps.ssh_opened,
+    events.PodGuarded: guard_steps.guarded,
 }

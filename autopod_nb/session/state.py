@@ -32,6 +32,8 @@ class Rules:
         owner: this process, for the owner lease.
         stuck_minutes: a job without progress is reported after this.
         boot_minutes: a pod that is not ready after this is given up.
+        outlives: pods bill on when every process of ours is gone.
+        watchdog: there is one on each pod.
         pod_limit_usd: a pod ends here; None for no limit.
         day_limit_usd: all sessions of a UTC day together end here; None for no limit.
         month_limit_usd: likewise those of a UTC month.
@@ -43,6 +45,8 @@ class Rules:
     owner: Owner
     stuck_minutes: Decimal
     boot_minutes: Decimal
+    outlives: bool = False
+    watchdog: bool = False
     pod_limit_usd: Decimal | None = None
     day_limit_usd: Decimal | None = None
     month_limit_usd: Decimal | None = None
@@ -102,6 +106,8 @@ class PodData:
     detached: bool = False
     error: str = ""
     gpu_use: GpuUse | None = None
+    armed: bool | None = None  # whether a watchdog on the pod ends it when we are gone; None as long as unknown
+    guard: str = ""  # what is known of that watchdog, in words
     has_gpu_figures: bool = True  # until it is known that it has none
     fallbacks: tuple[Offer, ...] = ()  # what is tried in its place when it does not come up
     choice: int = 1  # 1 for the first that was tried, 2 for the one in its place

@@ -143,6 +143,8 @@ def _pod_view(pod: PodData, state: SessionState, now: Moment) -> PodView:
         gpu_use=pod.gpu_use if pod.state in _WORKING else None,
         where=pod.offer.where,
         successor=pod.successor,
+        armed=pod.armed,
+        guard=pod.guard,
     )
 
 

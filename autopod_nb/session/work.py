@@ -13,9 +13,12 @@ from autopod_nb.errors import AutopodError, ComfyError, Gone, NoCapacity, Prompt
 from autopod_nb.jobs import run
 from autopod_nb.providers.base import Provider
 from autopod_nb.session import events
+from autopod_nb.session.care_work import CareWork
 from autopod_nb.session.effects import (
     AdoptPod,
+    ArmWatchdog,
     AskOffers,
+    BeatWatchdog,
     BootPod,
     CancelPrompt,
     CreatePod,
@@ -25,6 +28,7 @@ from autopod_nb.session.effects import (
     FetchLogs,
     FetchResults,
     ForgetPrompt,
+    KeepReaper,
     LookAtGpu,
     PollCommands,
     ReadSpent,
@@ -33,6 +37,7 @@ from autopod_nb.session.effects import (
     SubmitPrompt,
     TellWritten,
     TerminateAtProvider,
+    TerminateStranger,
     UploadInputs,
     WriteLedger,
 )
@@ -68,16 +73,21 @@ class Worker:
         self._post = post
         self._scribe = Scribe(ledger, clock, post)
         self._pods = PodWork(settings, provider=provider, clock=clock, post=post)
+        care = CareWork(settings, provider=provider, link=self._pods.link, clock=clock, post=post)
         jobs = JobWork(self._pods.link, clock=clock, post=post)
         self._hands: dict[type, Callable[[Any], None]] = {
             AskOffers: self._pods.offers,
             TellWritten: lambda effect: effect.reply.set_result(None),
             FetchLogs: self._pods.logs,
-            LookAtGpu: self._pods.look_at_gpu,
+            LookAtGpu: care.look_at_gpu,
+            ArmWatchdog: care.arm,
+            BeatWatchdog: care.beat,
+            KeepReaper: care.keep_reaper,
             CreatePod: self._pods.create,
             BootPod: self._pods.boot,
             AdoptPod: self._pods.adopt,
             EndForeignPod: self._pods.end_foreign,
+            TerminateStranger: self._pods.end_stranger,
             PollCommands: self._scribe.poll,
             ReadSpent: self._scribe.read_spent,
             ReopenLine: self._pods.reopen,
@@ -127,6 +137,8 @@ class Worker:
                 self._post(events.PodBootFailed(pod_id=pod_id, why=why))
             case EndForeignPod(pod_id=pod_id):
                 self._post(events.ForeignEnded(pod_id=pod_id, why="" if isinstance(error, Gone) else why))
+            case TerminateStranger(provider_id=provider_id):
+                self._post(events.StrangerEnded(provider_id=provider_id, why="" if isinstance(error, Gone) else why))
             case StopAtProvider(pod_id=pod_id) | TerminateAtProvider(pod_id=pod_id):
                 if isinstance(error, Gone):
                     self._post(events.PodTerminated(pod_id=pod_id))

@@ -9,8 +9,10 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
 from autopod_nb.storage import queries
@@ -201,3 +203,98 @@ def pod_costs(ledger: Ledger, *, session_id: str | None = None) -> tuple[PodCost
             )
             for row in found
         )
+
+
+def _words(states: Sequence[PodState | JobState]) -> str:
+    return ", ".join(f"'{state.value}'" for state in states)
+
+
+_ENDED = _words((PodState.DRAINING, PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED))
+_USABLE = _words((PodState.READY, PodState.BUSY))
+_LOST_JOB = _words((JobState.FAILED, JobState.CANCELLED))
+_IN_VAIN = f"""state IN ({_ENDED})
+  AND pod_id NOT IN (SELECT pod_id FROM events WHERE pod_id IS NOT NULL AND state IN ({_USABLE}))"""  # noqa: S608 - words of ours
+_KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "": ("''", "''"),
+        "pod": ("charges.pod_id", "pods.gpu_type"),
+        "job": ("coalesce(jobs.session_id, '')", "coalesce(jobs.job_id, '')"),
+        "template": ("coalesce(jobs.template, '')", "''"),
+        "gpu": ("pods.gpu_type", "''"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """What was booked in some stretch of time, in millionths of a dollar of one kind of money.
+
+    Attributes:
+        key: what it was for, two texts: (pod, GPU), (session, job), (template, ``""``), (GPU, ``""``), or two empty
+            ones; what no job was charged for has empty texts for job and template.
+        kind: real or simulated.
+        boot_micro_usd: of pods that became ready, or that still may.
+        vain_boot_micro_usd: of pods that never became ready.
+        job_micro_usd: of jobs that are done, or not over.
+        lost_job_micro_usd: of attempts that failed, were cancelled or had to be repeated.
+        idle_micro_usd: of pods that waited.
+        storage_micro_usd: of stopped pods.
+        total_micro_usd: all of it.
+    """
+
+    key: tuple[str, str]
+    kind: MoneyKind
+    boot_micro_usd: int
+    vain_boot_micro_usd: int
+    job_micro_usd: int
+    lost_job_micro_usd: int
+    idle_micro_usd: int
+    storage_micro_usd: int
+    total_micro_usd: int
+
+
+def spend(ledger: Ledger, *, since_us: int, until_us: int, by: str = "") -> tuple[Spend, ...]:
+    """What was booked for stretches that begin between two times, the largest sums first.
+
+    Args:
+        ledger: need not be open.
+        since_us: microseconds since 1970 UTC.
+        until_us: likewise, not included.
+        by: one row for each ``pod``, ``job``, ``template`` or ``gpu``; empty for one row a kind of money.
+    """
+    sums = ", ".join(
+        f"coalesce(sum(amount_micro_usd) FILTER (WHERE {which}), 0)"
+        for which in (
+            "purpose = 'boot' AND NOT in_vain",
+            "purpose = 'boot' AND in_vain",
+            f"purpose = 'job' AND attempts.state NOT IN ({_LOST_JOB})",
+            f"purpose = 'job' AND attempts.state IN ({_LOST_JOB})",
+            "purpose = 'idle'",
+            "purpose = 'storage'",
+        )
+    )
+    with ledger.reading() as db:
+        found = db.execute(
+            f"""SELECT {", ".join(_KEYS[by])}, charges.kind, {sums}, sum(amount_micro_usd)
+                FROM charges JOIN (SELECT pod_id, gpu_type, {_IN_VAIN} AS in_vain FROM pods) AS pods USING (pod_id)
+                  LEFT JOIN attempts USING (attempt_key) LEFT JOIN jobs USING (job_key)
+                WHERE start_us >= :since_us AND start_us < :until_us
+                GROUP BY 1, 2, 3 ORDER BY 10 DESC, 1, 2, 3""",  # noqa: S608 - constants of ours, no value
+            {"since_us": since_us, "until_us": until_us},
+        )
+        return tuple(_spend(row) for row in found)
+
+
+def _spend(row: Sequence[Any]) -> Spend:
+    boot, vain, job, lost, idle, storage, total = row[3:]
+    return Spend(
+        key=(row[0], row[1]),
+        kind=MoneyKind(row[2]),
+        boot_micro_usd=boot,
+        vain_boot_micro_usd=vain,
+        job_micro_usd=job,
+        lost_job_micro_usd=lost,
+        idle_micro_usd=idle,
+        storage_micro_usd=storage,
+        total_micro_usd=total,
+    )

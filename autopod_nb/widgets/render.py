@@ -85,7 +85,8 @@ def pod_line(pod: PodView) -> str:
 
 def pod_parts(pod: PodView) -> list[str]:
     """What is to be said of a pod beside its name and state, in parts."""
-    parts = [f"{words.clean(pod.gpu_type)} × {pod.gpu_count} ({words.clean(pod.provider)})"]
+    where = f", {words.clean(pod.where)}" if pod.where else ""
+    parts = [f"{words.clean(pod.gpu_type)} × {pod.gpu_count} ({words.clean(pod.provider)}{where})"]
     if not pod.over:
         parts.append(words.price(pod.price_per_hour_usd, pod.kind))
     parts.append(f"{show_usd(pod.cost_usd, pod.kind)} so far")
@@ -93,6 +94,8 @@ def pod_parts(pod: PodView) -> list[str]:
         parts.append(f"ComfyUI at http://127.0.0.1:{pod.local_port}")
     if pod.unsaved:
         parts.append(f"{pod.unsaved} job{'s' if pod.unsaved > 1 else ''} with results that are not here yet")
+    if pod.armed is not None and not pod.over:
+        parts.append("watchdog armed" if pod.armed else "no watchdog")
     parts.append(words.pod_end(pod))
     return [part for part in parts if part]
 

@@ -73,6 +73,9 @@ def _pod(pod: PodView) -> dict[str, JsonValue]:
         "job_id": pod.job_id,
         "unsaved": pod.unsaved,
         "error": clean(pod.error),
+        "where": clean(pod.where),
+        "watchdog_armed": pod.armed,
+        "successor": pod.successor,
     }
 
 

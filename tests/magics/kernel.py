@@ -109,7 +109,8 @@ class Kernel:
         try:
             msg: dict[str, Any] = self.client.get_iopub_msg(timeout=max(0.01, deadline.left_s()))
         except queue.Empty:
-            raise AssertionError(f"nothing came; widgets: {self.values('HTMLModel')}") from None
+            shown = [str(value)[:300] for value in self.values("HTMLModel")]  # a video is a megabyte of text
+            raise AssertionError(f"nothing came; widgets: {shown}") from None
         self._take(msg)
         return msg
 

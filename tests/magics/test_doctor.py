@@ -32,7 +32,7 @@ def test_every_line_is_ok_a_warning_or_a_problem_and_no_session_is_opened(shell:
     assert "<table" in found._repr_html_()  # type: ignore[attr-defined]  # a Page
     topics = [row["topic"] for row in json.loads(str(worth(shell, "%autopod doctor --json")))]
     assert topics[:5] == ["Python", "Kernel", "Widgets in the kernel", "Widgets in the page", "Server proxy"]
-    assert topics[5:] == ["Settings", "Ledger", "SSH key", "Provider", "Pods", "Local pods"]
+    assert topics[5:] == ["Settings", "Ledger", "SSH key", "Provider", "Pods", "Reaper", "Local pods"]
     assert current_session() is None
 
 

@@ -112,6 +112,10 @@ def test_a_click_runs_while_a_cell_runs_and_kill_wants_a_second_press(kernel: Ke
     kernel.run(cell("--name six", size=1024))
     kernel.run("%autopod status")
     subshell_id = kernel.make_subshell()
+    # the pod has what the job wants, so that there is something to lose
+    assert kernel.run("session = autopod_nb.current_session()\n"
+                      "while session.job('six').view.state.value in ('queued', 'uploading'):\n"
+                      "    session.wait_newer(session.snapshot.number, 1)").ok  # fmt: skip
     kernel.until(lambda: kernel.shows("● busy"))
     busy = kernel.start("session = autopod_nb.current_session()\n"
                         "while not all(pod.over for pod in session.snapshot.pods.values()):\n"

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from autopod_nb.magics.listing import with_strangers
+from autopod_nb.models.pod import ObservedState
 from autopod_nb.session.build import current_session
+from autopod_nb.session.others import StrangePod
+from autopod_nb.widgets.listing import pods_table
+from autopod_nb.widgets.table import table_html, table_text
 from tests.magics.cells import refusal, run, session_now, worth, write_templates
+from tests.widgets.views import snapshot
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,6 +73,61 @@ class TestWithoutASession:
 
     def test_a_template_that_is_not_there_is_one_line(self, shell: InteractiveShell) -> None:
         assert "Did you mean 'noise'?" in refusal(shell, "%autopod templates nois")
+
+
+class TestStrangers:
+    """Pods that only the provider knows; the last one of these opens the session."""
+
+    POD = StrangePod(
+        provider="runpod",
+        provider_id="xyz123",
+        name="<b>old",
+        state=ObservedState.RUNNING,
+        gpu="1 × A40",
+        price_per_hour_usd=Decimal("0.44"),
+        age_s=9000,
+    )
+
+    def test_a_stranger_has_a_row_with_price_and_cost_and_a_line_that_says_how_to_end_it(self) -> None:
+        _, row, note = table_text(with_strangers(pods_table(snapshot(pods=()), []), [self.POD])).splitlines()
+        assert row.split("  ")[0] == "xyz123"
+        assert "1 × A40 (runpod)  $0.44 an hour  about $1.10  unknown to the ledger" in row
+        assert note.startswith("Pod xyz123 at runpod (named '<b>old', rented 2:30:00 ago) may bill")
+        assert note.endswith("`%autopod kill xyz123 --yes`.")
+        assert "<b>" not in table_html(with_strangers(pods_table(snapshot(), []), [self.POD]))
+
+    def test_what_is_unknown_is_said_to_be_and_one_that_should_be_gone_is_named(self) -> None:
+        pod = replace(self.POD, price_per_hour_usd=None, age_s=None, gpu="", pod_id="3fa2c1")
+        _, ours, row, *_ = table_text(with_strangers(pods_table(snapshot(), []), [pod])).splitlines()
+        assert ours.startswith("3fa2c1")
+        assert "GPU unknown (runpod)" in row
+        assert "3fa2c1, gone by the ledger" in row
+
+    def test_a_pod_of_somebody_else_is_listed_and_left_alone(self, shell: InteractiveShell, home: Path) -> None:
+        folder = home / "pods" / "strange"
+        folder.mkdir(parents=True)
+        (folder / "order.json").write_text("{}")
+        text = str(worth(shell, "%autopod pods"))
+        assert "No pod is known" not in text
+        assert "Pod strange at local" in text
+        (row,) = json.loads(str(worth(shell, "%autopod pods --json")))
+        assert (row["pod_id"], row["provider_id"], row["state"], row["owner"]) == (None, "strange", "stopped", "")
+        assert folder.exists()
+        shutil.rmtree(folder)
+
+    def test_a_provider_that_cannot_be_asked_is_said_and_hides_nothing(
+        self, shell: InteractiveShell, home: Path
+    ) -> None:
+        (home / "pods").rmdir()
+        (home / "pods").touch()
+        first, second = str(worth(shell, "%autopod pods")).splitlines()
+        assert "cannot be read" in first
+        assert "Pods that only the provider knows are missing here, and may bill." in first
+        assert "No pod is known that may bill" in second
+        (row,) = json.loads(str(worth(shell, "%autopod pods --json")))
+        assert (row["provider"], row["state"]) == ("local", "unknown")
+        assert "cannot be read" in row["error"]
+        (home / "pods").unlink()
 
 
 class TestWithAPod:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from autopod_nb.clock import TestClock
-from autopod_nb.models.pod import PodRecord
+from autopod_nb.clock import FileClock, TestClock
+from autopod_nb.config import Secret, Settings
+from autopod_nb.models.pod import PodAddress, PodRecord
 from autopod_nb.providers.local import LocalProvider
+from autopod_nb.providers.runpod import RunPodProvider
+from autopod_nb.providers.runpod import make as make_runpod
+from tests.fakes.service import RunpodService
 from tests.leftovers import left_of
 from tests.providers.account import Account
+from tests.providers.runpod_side import provider_at
 
 _LEFT_WITHIN_S = 5.0
 
@@ -21,7 +27,33 @@ def _local(home: Path) -> Account:
     return Account(LocalProvider(home / "pods", clock=clock), clock, home)
 
 
-_PROVIDERS: dict[str, Callable[[Path], Account]] = {"local": _local}
+def _runpod(home: Path) -> Account:
+    """At a made-up RunPod, a program of its own that shares the clock."""
+    home.mkdir(parents=True, exist_ok=True)
+    clock_file = home / "clock"
+    clock_file.write_text("0")
+    clock = FileClock(clock_file)
+    service = RunpodService(home / "service", clock_file=clock_file)
+    settings = Settings(home=home, provider="runpod", api_key=Secret(service.api_key), api_base_url=service.url)
+
+    def places(record: PodRecord) -> PodAddress:
+        """A pod there is a program on this machine, whose folder the service's control door tells."""
+        assert record.address is not None
+        folder = service.pod(record.provider_id)["folder"]
+        return replace(record.address, comfyui_dir=f"{folder}/ComfyUI", environ_path=f"{folder}/environ")
+
+    return Account(
+        make_runpod(settings, clock),
+        clock,
+        home,
+        advance=service.advance,
+        bills_hourly=True,
+        places=places,
+        shut=service.close,
+    )
+
+
+_PROVIDERS: dict[str, Callable[[Path], Account]] = {"local": _local, "runpod": _runpod}
 
 
 @pytest.fixture(scope="module", params=_PROVIDERS)
@@ -44,3 +76,29 @@ def pod(account: Account) -> PodRecord:
     """A pod that runs, and that a test leaves as it was."""
     record = account.provider.create(account.order(env={"GREETING": "good day"}))
     return account.running(record.provider_id)
+
+
+@pytest.fixture(scope="module")
+def shared_runpod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunpodService]:
+    """A made-up RunPod whose pods are rows only, with a clock of its own."""
+    folder = tmp_path_factory.mktemp("runpod")
+    (folder / "clock").write_text("0")
+    with RunpodService(folder / "service", clock_file=folder / "clock", real_pods=False) as service:
+        yield service
+
+
+@pytest.fixture
+def runpod_service(shared_runpod: RunpodService) -> RunpodService:
+    """The same, begun anew."""
+    shared_runpod.reset()
+    return shared_runpod
+
+
+@pytest.fixture
+def runpod(runpod_service: RunpodService, tmp_path: Path) -> Iterator[RunPodProvider]:
+    """A provider at the made-up RunPod, on its clock."""
+    assert runpod_service.clock_file is not None
+    clock = FileClock(runpod_service.clock_file)
+    provider = provider_at(runpod_service.url, tmp_path, key=runpod_service.api_key, clock=clock)
+    yield provider
+    provider.close()

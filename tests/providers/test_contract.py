@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from autopod_nb.clock import TestClock
 from autopod_nb.errors import Gone
 from autopod_nb.models.money import Purpose, cost_usd
 from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
 from autopod_nb.pods.meter import Activity, Meter, settle
+from autopod_nb.providers.base import BillingRow
 from autopod_nb.ssh.connection import SshConnection
 from tests.providers.account import Account
 
 _NOBODY = "autopod-was-never-made"
+_BILL_LAG_S = 2 * 3600.0  # the newest hours of a bill in hours are missing
+_DRIFT_S = 15  # of real time, in calls and boots, that such a bill and our meter may be apart
 
 
 def _said(connection: SshConnection, command: str) -> str:
@@ -45,7 +47,7 @@ class TestWithoutAPod:
             assert offer.vram_gb > 0
             assert offer.gpu_type
         assert len({offer.kind for offer in offers}) == 1
-        assert len({(offer.gpu_type, offer.region) for offer in offers}) == len(offers)
+        assert len({(offer.gpu_type, offer.region, offer.cloud) for offer in offers}) == len(offers)
 
     @pytest.mark.parametrize("gpu_count", [0, -1, 10_000])
     def test_a_count_that_nobody_has_gets_no_offer(self, account: Account, gpu_count: int) -> None:
@@ -73,11 +75,11 @@ class TestARunningPod:
         assert found == account.provider.describe(pod.provider_id) == pod
 
     def test_its_address_takes_our_key_and_names_what_is_there(self, account: Account, pod: PodRecord) -> None:
-        assert pod.address is not None
+        places = account.places(pod)
         connection = account.log_in(pod)
         try:
-            assert connection.read_environ(pod.address.environ_path)["GREETING"] == "good day"
-            assert _said(connection, f"cd '{pod.address.comfyui_dir}' && ls -d input output").split() == [
+            assert connection.read_environ(places.environ_path)["GREETING"] == "good day"
+            assert _said(connection, f"cd '{places.comfyui_dir}' && ls -d input output").split() == [
                 "input",
                 "output",
             ]
@@ -118,18 +120,20 @@ def test_a_life_from_create_to_gone_and_its_bill(account: Account) -> None:
     first = account.running(pod_id)
     assert first.address is not None
     connection = account.log_in(first)
-    _said(connection, f"printf kept > '{first.address.comfyui_dir}/output/kept.txt'")
+    _said(connection, f"printf kept > '{account.places(first).comfyui_dir}/output/kept.txt'")
     connection.close()
-    _pass(account, hours=1)
+    account.pass_time(3600)
 
     provider.stop(pod_id)
+    stopped_at = clock.now()
     meter_on(Purpose.STORAGE, stopped)
     assert provider.describe(pod_id).state is ObservedState.STOPPED
     assert provider.describe(pod_id).address is None
     provider.stop(pod_id)
     assert order.name in {each.name for each in provider.list()}
-    _pass(account, hours=10)
+    account.pass_time(10 * 3600)
 
+    started_at = clock.now()
     provider.start(pod_id)
     meter_on(Purpose.BOOT)
     second = account.running(pod_id)
@@ -137,9 +141,9 @@ def test_a_life_from_create_to_gone_and_its_bill(account: Account) -> None:
     assert second.address is not None
     assert (second.address.host, second.address.port) != (first.address.host, first.address.port)
     connection = account.log_in(second)
-    assert _said(connection, f"cat '{second.address.comfyui_dir}/output/kept.txt'") == "kept"
+    assert _said(connection, f"cat '{account.places(second).comfyui_dir}/output/kept.txt'") == "kept"
     connection.close()
-    _pass(account, hours=2)
+    account.pass_time(2 * 3600)
 
     provider.terminate(pod_id)
     meter_on(None)
@@ -149,30 +153,57 @@ def test_a_life_from_create_to_gone_and_its_bill(account: Account) -> None:
             gone(pod_id)
     assert pod_id not in {each.provider_id for each in provider.list()}
 
-    if provider.capabilities.can_bill:
-        rows = [row for row in provider.billing(begin) if row.provider_id == pod_id]
+    if not provider.capabilities.can_bill:
+        assert provider.billing(begin) == ()
+        return
+    if account.bills_hourly:
+        account.pass_time(_BILL_LAG_S)
+    rows = [row for row in provider.billing(begin) if row.provider_id == pod_id]
+    assert rows == sorted(rows, key=lambda row: row.start)
+    if account.bills_hourly:
+        _check_hours(
+            rows, begin=begin, end=clock.now(), total_usd=sum(charged, Decimal(0)), a_second_usd=running / 3600
+        )
+        _check_storage(rows, stopped_at, started_at, stopped)
+    else:
         assert [row.amount_usd for row in rows] == [amount for amount in charged if amount]
-        assert rows == sorted(rows, key=lambda row: row.start)
         for row, price in zip(rows, (running, stopped, running), strict=True):
             assert row.amount_usd == cost_usd(price, Decimal(str((row.end - row.start).total_seconds())))
-        assert not [row for row in provider.billing(clock.now() + timedelta(seconds=1)) if row.provider_id == pod_id]
-    else:
-        assert provider.billing(begin) == ()
+    assert not [row for row in provider.billing(clock.now() + timedelta(seconds=1)) if row.provider_id == pod_id]
 
 
-def _pass(account: Account, *, hours: int) -> None:
-    """Let time go by, where it is the test's."""
-    if isinstance(account.clock, TestClock):
-        account.clock.advance(hours * 3600)
+def _check_hours(
+    rows: Sequence[BillingRow], *, begin: datetime, end: datetime, total_usd: Decimal, a_second_usd: Decimal
+) -> None:
+    """Whole hours, each once, that cover what we metered; together they are our meter but for some seconds."""
+    assert len({row.start for row in rows}) == len(rows) >= 13
+    for row in rows:
+        assert row.end - row.start == timedelta(hours=1) == timedelta(hours=1) + (row.start - _hour(row.start))
+        assert _hour(begin) <= row.start < row.end <= end
+    assert abs(sum((row.amount_usd for row in rows), Decimal(0)) - total_usd) <= _DRIFT_S * a_second_usd
+
+
+def _check_storage(rows: Sequence[BillingRow], since: datetime, until: datetime, price: Decimal) -> None:
+    """An hour in which it was stopped all the time costs what the offer said of a stopped pod."""
+    hours = [row.amount_usd for row in rows if since <= row.start and row.end <= until]
+    assert len(hours) >= 9
+    assert all(abs(amount - price) <= Decimal("0.000001") for amount in hours)
+
+
+def _hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
 
 
 def test_closing_twice_is_fine_and_a_pod_can_be_ended_after_it(
     open_account: Callable[[Path], Account], tmp_path: Path
 ) -> None:
     account = open_account(tmp_path / "home")
-    pod_id = account.provider.create(account.order()).provider_id
-    account.provider.close()
-    account.provider.close()
-    assert account.provider.describe(pod_id).state in (ObservedState.PENDING, ObservedState.RUNNING)
-    account.provider.terminate(pod_id)
-    assert pod_id not in {each.provider_id for each in account.provider.list()}
+    try:
+        pod_id = account.provider.create(account.order()).provider_id
+        account.provider.close()
+        account.provider.close()
+        assert account.provider.describe(pod_id).state in (ObservedState.PENDING, ObservedState.RUNNING)
+        account.provider.terminate(pod_id)
+        assert pod_id not in {each.provider_id for each in account.provider.list()}
+    finally:
+        account.close()

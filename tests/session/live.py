@@ -17,6 +17,7 @@ from autopod_nb.jobs.spec import make_spec
 from autopod_nb.models.job import JobSpec, JobState
 from autopod_nb.models.pod import PodRecord, PodState
 from autopod_nb.models.snapshot import JobView, PodView, Snapshot
+from autopod_nb.providers.base import Provider
 from autopod_nb.providers.local import LocalProvider
 from autopod_nb.session.build import build_session
 from autopod_nb.session.commands import PodRequest
@@ -36,19 +37,21 @@ class Live:
         folder: home, clock, templates and outputs lie below it.
         provider: instead of the local one.
         settings: environment variables.
+        clock_file: of a clock that others share.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        provider: Callable[[Path, Clock], LocalProvider] | None = None,
+        provider: Callable[[Path, Clock], Provider] | None = None,
         settings: Mapping[str, str] | None = None,
+        clock_file: Path | None = None,
     ) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.out = folder / "out"
-        self._offset = folder / "clock"
+        self._offset = clock_file or folder / "clock"
         self._offset_s = 0.0
         self.clock = FileClock(self._offset)
         self.provider = (provider or _local)(self.home / "pods", self.clock)
@@ -84,13 +87,27 @@ class Live:
 
     def rent(self, *, idle_minutes: str | None = None, limit_usd: str | None = None) -> str:
         """Rent a pod and wait until it is ready. Returns its id."""
-        request = PodRequest(
+        request = self.request(idle_minutes=idle_minutes, limit_usd=limit_usd)
+        pod_id = self.session.connect(self.session.plan(request))
+        return self.until_ready(pod_id)
+
+    @staticmethod
+    def request(*, idle_minutes: str | None = None, limit_usd: str | None = None) -> PodRequest:
+        return PodRequest(
             idle_minutes=None if idle_minutes is None else Decimal(idle_minutes),
             session_limit_usd=None if limit_usd is None else Decimal(limit_usd),
         )
-        pod_id = self.session.connect(self.session.plan(request))
-        self.until_pod(pod_id, PodState.READY)
-        return pod_id
+
+    def until_ready(self, pod_id: str, within_s: float = WITHIN_S) -> str:
+        """Wait until a pod is ready, or one that was rented in its place. Returns the id of that."""
+
+        def newest(snapshot: Snapshot) -> PodView:
+            pod = snapshot.pods[pod_id]
+            while pod.successor is not None:
+                pod = snapshot.pods[pod.successor]
+            return pod
+
+        return newest(self.until(lambda snapshot: newest(snapshot).state is PodState.READY, within_s)).pod_id
 
     def pod(self, pod_id: str) -> PodView:
         return self.session.snapshot.pods[pod_id]

@@ -43,7 +43,7 @@ def write_pod(home: Path, state: PodState) -> None:
 
 def test_a_new_home_is_well_and_is_not_made_by_looking(home: Path) -> None:
     checks = found()
-    assert set(checks) == {"Settings", "Ledger", "SSH key", "Provider", "Pods", "Local pods"}
+    assert set(checks) == {"Settings", "Ledger", "SSH key", "Provider", "Pods", "Reaper", "Local pods"}
     assert {check.level for check in checks.values()} == {Level.OK}
     assert "local answers" in checks["Provider"].finding
     assert not home.exists()

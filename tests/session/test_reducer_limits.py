@@ -35,7 +35,8 @@ def ended_after(story: Story, within_s: int) -> int:
     """Seconds until the end of the pod is asked of the provider."""
     for second in range(1, within_s + 1):
         story.pass_time(1)
-        if story.take(TerminateAtProvider) or story.take(StopAtProvider):
+        terminates, stops = story.take(TerminateAtProvider), story.take(StopAtProvider)
+        if terminates or stops:
             return second
     raise AssertionError("it was not ended")
 

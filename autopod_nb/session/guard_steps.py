@@ -1,0 +1,67 @@
+"""Who ends a pod when this process is gone: the watchdog on it, and the reaper on this machine. Pure steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from autopod_nb.models.pod import PodState, may_bill
+from autopod_nb.models.snapshot import Level
+from autopod_nb.pods.guard import GuardWish
+from autopod_nb.session import limit_rules
+from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, KeepReaper
+from autopod_nb.session.events import PodGuarded, SshOpened
+from autopod_nb.session.state import PodData
+from autopod_nb.session.step import Step
+
+_BEAT_EVERY_S = 60
+_REAPER_EVERY_S = 30
+_LATER_MINUTES = Decimal(5)  # the rules of the session come first; a guess
+_WITH_LINE = (PodState.CONNECTING, PodState.READY, PodState.BUSY, PodState.DRAINING)
+_CENT = Decimal("0.01")
+
+
+def ssh_opened(step: Step, message: SshOpened) -> None:
+    """The watchdog comes before anything that can fail on the pod."""
+    arm(step, step.pods[message.pod_id])
+
+
+def arm(step: Step, pod: PodData) -> None:
+    """Start it, if pods of this provider have one."""
+    if step.rules.watchdog:
+        step.emit(ArmWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
+
+
+def guarded(step: Step, message: PodGuarded) -> None:
+    """What is known of it; one that can do nothing is worth a word."""
+    pod = step.pods[message.pod_id]
+    armed = message.armed and message.can_act is not False
+    if not armed and pod.guard != message.words:
+        text = (
+            f"Pod {pod.pod_id} has no watchdog that could end it: {message.words} This machine must stay on, or end"
+            " the pod before it goes."
+        )
+        step.notice(Level.WARNING, text, pod_id=pod.pod_id)
+    step.put_pod(replace(pod, armed=armed, guard=message.words))
+
+
+def tick(step: Step, number: int) -> None:
+    """Beats for the watchdogs, and a look whether the reaper lives."""
+    bills = [pod for pod in step.pods.values() if may_bill(pod.state) or pod.state is PodState.STOPPED]
+    if step.rules.outlives and bills and number % _REAPER_EVERY_S == 1:
+        step.emit(KeepReaper())
+    if step.rules.watchdog and number % _BEAT_EVERY_S == 0:
+        for pod in bills:
+            if pod.state in _WITH_LINE and pod.armed is not None:
+                step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
+
+
+def _wish(step: Step, pod: PodData) -> GuardWish:
+    """In whole cents: a deadline that moves by seconds is no news."""
+    left_usd = limit_rules.left_usd(step, pod)
+    return GuardWish(
+        quiet_minutes=pod.idle_minutes + _LATER_MINUTES,
+        left_usd=None if left_usd is None else left_usd.quantize(_CENT),
+        price_per_hour_usd=pod.offer.price_per_hour_usd,
+        terminate=not pod.active,
+    )

@@ -1,0 +1,69 @@
+"""Who ends a pod when this process is gone, as steps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+from autopod_nb.pods.guard import GuardWish
+from autopod_nb.session import events
+from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, CreatePod, KeepReaper
+from tests.session.story import Story
+
+
+def guarded_story(**rules: object) -> Story:
+    story = Story(limit_usd="1000")
+    story.state = replace(story.state, rules=replace(story.state.rules, outlives=True, watchdog=True, **rules))  # type: ignore[arg-type] # of Rules
+    return story
+
+
+def test_the_reaper_is_seen_to_before_a_pod_is_made_and_as_long_as_one_may_bill() -> None:
+    story = guarded_story()
+    story.connect()
+    kinds = [type(effect) for effect in story.effects if isinstance(effect, (KeepReaper, CreatePod))]
+    assert kinds == [KeepReaper, CreatePod]
+    story.take(KeepReaper)
+    story.tell(events.PodCreated(pod_id="p1", provider_id="id-1"))
+    story.pass_time(90)
+    assert len(story.take(KeepReaper)) == 3
+    story.tell(events.PodTerminated(pod_id="p1"))
+    story.pass_time(90)
+    assert not story.take(KeepReaper)
+
+
+def test_a_provider_whose_pods_end_with_us_needs_neither() -> None:
+    story = Story()
+    story.boot()
+    story.tell(events.SshOpened(pod_id="p1"))
+    story.pass_time(120)
+    assert not story.take(KeepReaper)
+    assert not story.take(ArmWatchdog)
+    assert not story.take(BeatWatchdog)
+
+
+def test_the_watchdog_is_armed_with_the_line_and_told_every_minute_what_is_left() -> None:
+    """A second costs a dollar here; the session may cost a thousand."""
+    story = guarded_story()
+    story.boot()
+    story.tell(events.SshOpened(pod_id="p1"))
+    wishes = [effect.wish for effect in story.take(ArmWatchdog)]
+    assert wishes == [
+        GuardWish(quiet_minutes=Decimal(15), left_usd=Decimal(1000), price_per_hour_usd=Decimal(3600), terminate=True)
+    ] * len(wishes)
+    assert wishes
+    story.tell(events.PodGuarded(pod_id="p1", armed=True, can_act=True, words="it runs"))
+    assert story.pod().armed is True
+    story.submit()
+    story.run()
+    story.pass_time(60)
+    (beat,) = story.take(BeatWatchdog)
+    assert (beat.wish.left_usd, beat.wish.terminate) == (Decimal(940), False), "results may be on it"
+
+
+def test_one_that_can_do_nothing_is_told_once() -> None:
+    story = guarded_story()
+    story.boot()
+    for _ in range(2):
+        story.tell(events.PodGuarded(pod_id="p1", armed=True, can_act=False, words="its key is refused."))
+    assert story.pod().armed is False
+    assert story.notices().count("no watchdog that could end it: its key is refused.") == 1
