@@ -24,7 +24,7 @@ _MODULES = {  # distribution → what is imported of it, where the two differ
     "ruamel-yaml": {"ruamel"},
     "websocket-client": {"websocket"},
 }
-_PROGRAMS = {"jupyterlab", "jupyter-server-proxy"}  # run, not imported
+_PROGRAMS = {"jupyterlab", "jupyter-server-proxy", "runpod"}  # run, or loaded by name in a child process
 _HEAVY = {
     *("ipywidgets", "pandas", "paramiko", "requests", "pydantic", "ruamel", "websocket", "aiohttp", "asyncssh"),
     *("numpy", "PIL", "av", "plotly", "runpod", "cryptography"),

@@ -107,7 +107,7 @@ def fetch(
         ResultLost: there is no such result and never will be; what else there was is here.
         TransferError, ComfyError, SshError: not now; try again.
     """
-    result = result or _history(client, prompt_id, made)
+    result = result or read_result(client, prompt_id, made)
     wanted, missing = _wanted(template, spec, result)
     hashes = _hashes(files, [file for _, found in wanted for file in found], address, deadline)
     results = []
@@ -146,7 +146,13 @@ def _refused(error: TransferError) -> bool:
     return isinstance(error.__cause__, ComfyError) and not isinstance(error.__cause__, AnswerLost)
 
 
-def _history(client: ComfyClient, prompt_id: str, made: Sequence[RemoteFile]) -> PromptResult:
+def read_result(client: ComfyClient, prompt_id: str, made: Sequence[RemoteFile]) -> PromptResult:
+    """How the prompt ended and what it made, by the server's history, or if it has forgotten that by what is known.
+
+    Raises:
+        ResultLost: nobody knows.
+        ComfyError: not now; try again.
+    """
     for _ in range(_HISTORY_TRIES):
         result = client.history(prompt_id)
         if result is not None:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _POLL_S = 0.25
 _JOIN_S = 2.0
 _LOG_S = 20.0
-_LOOKUP_TRIES = 5
-_LOOKUP_PAUSE_S = 2.0  # a new pod may be missing from the list for a moment
+_LOOKUP_S = 60.0  # a new pod may be missing from lists for a moment; a guess at the longest one
+_LOOKUP_PAUSE_S = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class PodLink:
 
     Attributes:
         abort: set when the pod is being ended: whatever waits for it gives up within a second.
+        closing: set when the session ends, and leaves the pod to whoever comes next.
         pin: its host key, once it was seen.
         comfyui_version: what its ComfyUI says.
         guard_folder: where the watchdog on the pod keeps its state, empty as long as there is none.
@@ -43,6 +44,7 @@ class PodLink:
     """
 
     abort: threading.Event = field(default_factory=threading.Event)
+    closing: threading.Event = field(default_factory=threading.Event)
     pin: HostKeyPin | None = None
     address: PodAddress | None = None
     connection: SshConnection | None = None
@@ -73,7 +75,14 @@ class PodLink:
 def create(provider: Provider, order: PodOrder, *, clock: Clock, abort: threading.Event) -> PodRecord:
     """Rent a pod, once.
 
-    When the answer is lost the pod is looked up by its unique name; create is never repeated.
+    When the answer is lost the pod is looked up by its unique name; create is never repeated. That there is none is
+    believed only of a whole list that was read a minute later: a new pod may be missing from lists for a while.
+
+    Args:
+        provider: who rents it out.
+        order: with a name that no pod ever had.
+        clock: the time.
+        abort: set when nobody is there any more to hear of it; what a person wants to end is still looked for.
 
     Raises:
         ProviderError: it is sure that nothing was made, or (Uncertain) nothing can be found and nothing is sure.
@@ -81,11 +90,14 @@ def create(provider: Provider, order: PodOrder, *, clock: Clock, abort: threadin
     try:
         return provider.create(order)
     except Uncertain as error:
-        for _ in range(_LOOKUP_TRIES):
+        deadline, is_read = Deadline(clock, _LOOKUP_S), False
+        while not (deadline.passed and is_read):
+            is_read = False
             with contextlib.suppress(ProviderError):
                 for record in provider.list():
                     if record.name == order.name:
                         return record
+                is_read = True
             if clock.wait(abort, _LOOKUP_PAUSE_S):
                 break
         raise Uncertain(

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import Purpose
-from autopod_nb.models.pod import PodEvent, PodState
+from autopod_nb.models.pod import PodEvent, PodState, is_over
 from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.meter import Activity, Meter
 from autopod_nb.session import books, guard_steps
 from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod, EndForeign, EndStranger
-from autopod_nb.session.effects import AdoptPod, EndForeignPod, TerminateStranger
-from autopod_nb.session.events import ForeignEnded, Moment, PodAdopted, PodOwned, StrangerEnded
+from autopod_nb.session.effects import AdoptPod, DropLine, EndForeignPod, TerminateStranger
+from autopod_nb.session.events import ForeignEnded, LeaseLost, Moment, PodAdopted, PodOwned, StrangerEnded
 from autopod_nb.session.state import JobData, PodData
 from autopod_nb.session.step import Step
 from autopod_nb.storage.leases import CommandPosted
@@ -102,6 +102,7 @@ def _job(adopted: AdoptedJob, now: Moment) -> JobData:
         progress_s=now.s,
         spent_usd=adopted.spent_usd,
         retry_s=now.s if row.state is JobState.COLLECTING else None,
+        made=row.made,
     )
     return replace(job, track=replace(job.track, unknown=True))
 
@@ -130,6 +131,21 @@ def end_foreign(step: Step, message: EndForeign) -> None:
     step.record(CommandPosted(pod_id=message.pod_id, verb=message.verb, at=step.now.at))
     stop = message.verb == "stop"
     step.emit(EndForeignPod(pod_id=message.pod_id, provider_id=message.provider_id, stop=stop))
+
+
+def lease_lost(step: Step, message: LeaseLost) -> None:
+    """Another process owns the pod: two must not command it, so it is let go here, and nothing of it is written."""
+    pod = step.pods.get(message.pod_id)
+    if pod is None or is_over(pod.state):
+        return
+    for job in step.jobs_of(pod):
+        text = f"Another process took over its pod {pod.pod_id}; `%autopod history` shows how it ends."
+        step.prompts.pop(job.prompt_id, None)
+        step.put(replace(job, state=JobState.CANCELLED, error=text, over_s=step.now.s))
+    taken = replace(pod, state=PodState.TERMINATED, phase="taken over by another process", local_port=None)
+    step.put_pod(replace(taken, active=(), meter=Meter(), ending=None, replace=False))
+    step.emit(DropLine(pod_id=pod.pod_id))
+    step.notice(Level.WARNING, f"Pod {pod.pod_id} was taken over by another process.", pod_id=pod.pod_id)
 
 
 def end_stranger(step: Step, message: EndStranger) -> None:

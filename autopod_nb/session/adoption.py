@@ -64,10 +64,12 @@ def look(
             foreign.append(row)
             continue
         charges = ledger.read_charges(pod_id=row.pod_id)
-        adopted, missing = _jobs([job for job in jobs if job.pod_id == row.pod_id], charges)
+        adopted, missing = _jobs(_jobs_of(row, jobs, with_waiting=not ends_after_batch), charges)
+        jobs = [job for job in jobs if all(job is not each.row for each in adopted)]
         notes += missing
         pod = replace(_pod(row, charges, idle_minutes, now), limit_usd=_limit(row, charges, ledger))
-        orphans.append(Adopt(pod=replace(pod, ends_after_batch=ends_after_batch), jobs=adopted))
+        ends = ends_after_batch and not row.detached
+        orphans.append(Adopt(pod=replace(pod, ends_after_batch=ends), jobs=adopted))
     return Found(orphans=tuple(orphans), foreign=tuple(foreign), notes=tuple(notes))
 
 
@@ -110,6 +112,12 @@ def _pod(row: PodRow, charges: Sequence[ChargeRow], idle_minutes: Decimal, now: 
     )
 
 
+def _jobs_of(row: PodRow, jobs: Sequence[JobRow], *, with_waiting: bool) -> list[JobRow]:
+    """Those on the pod, and for a person who goes on with the session also those that waited for any pod of it."""
+    waits = [job for job in jobs if with_waiting and job.pod_id is None and job.session_id == row.session_id]
+    return [*(job for job in jobs if job.pod_id == row.pod_id), *waits]
+
+
 def _limit(row: PodRow, charges: Sequence[ChargeRow], ledger: Ledger) -> Decimal | None:
     """What the pod may cost in all: what it has cost, and what its session had left."""
     if row.session_limit_usd is None:
@@ -119,11 +127,18 @@ def _limit(row: PodRow, charges: Sequence[ChargeRow], ledger: Ledger) -> Decimal
     return max(Decimal(0), pod_usd + row.session_limit_usd - session_usd)
 
 
+def _template_path(row: JobRow) -> Path:
+    """Where it lay when the job was submitted; else where one of its name lies here."""
+    if row.template_path is not None and (path := Path(row.template_path)).is_file():
+        return path
+    return find_template(row.spec.workflow_template, cwd=Path.cwd())
+
+
 def _jobs(rows: Sequence[JobRow], charges: Sequence[ChargeRow]) -> tuple[tuple[AdoptedJob, ...], list[str]]:
     adopted, notes = [], []
     for row in rows:
         try:
-            template = load_template(find_template(row.spec.workflow_template, cwd=Path.cwd()))
+            template = load_template(_template_path(row))
         except TemplateError as error:
             notes.append(f"{row.job_id} cannot be followed: {error}")
             continue

@@ -5,12 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
+from autopod_nb.models.job import JobState
 from autopod_nb.models.money import Charge
 from autopod_nb.session.events import Moment
 from autopod_nb.session.state import JobData, PodData, Rules
 from autopod_nb.storage.leases import LeaseReleased, LeaseRenewed, LeaseTaken
 from autopod_nb.storage.ledger import LedgerWrite
-from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent, ResultRecorded
+from autopod_nb.storage.writes import (
+    ChargeRecorded,
+    JobChanged,
+    JobRecorded,
+    PodChanged,
+    PodDetached,
+    PodIntent,
+    ResultRecorded,
+)
 
 
 def pod_intent(pod: PodData, rules: Rules, limit_usd: Decimal | None) -> tuple[LedgerWrite, ...]:
@@ -38,6 +47,11 @@ def pod_changed(pod: PodData, now: Moment) -> LedgerWrite:
     return PodChanged(pod_id=pod.pod_id, state=pod.state, at=now.at, provider_id=pod.provider_id, error=pod.error)
 
 
+def pod_detached(pod: PodData) -> LedgerWrite:
+    """It goes on without this session."""
+    return PodDetached(pod_id=pod.pod_id)
+
+
 def lease_renewed(pod: PodData, rules: Rules, now: Moment) -> LedgerWrite:
     """This session lives and owns the pod."""
     return LeaseRenewed(pod_id=pod.pod_id, owner_id=rules.owner.owner_id, at=now.at)
@@ -50,7 +64,8 @@ def lease_released(pod: PodData, rules: Rules) -> LedgerWrite:
 
 def job_recorded(job: JobData) -> LedgerWrite:
     """It was submitted."""
-    return JobRecorded(session_id=job.session_id, spec=job.spec, at=job.submitted.at)
+    path = str(job.template.path.absolute())
+    return JobRecorded(session_id=job.session_id, spec=job.spec, at=job.submitted.at, template_path=path)
 
 
 def job_changed(job: JobData, now: Moment) -> LedgerWrite:
@@ -64,6 +79,7 @@ def job_changed(job: JobData, now: Moment) -> LedgerWrite:
         pod_id=job.pod_id,
         prompt_id=job.prompt_id,
         error=job.error,
+        made=job.made if job.state is JobState.COLLECTING else (),
     )
 
 

@@ -18,7 +18,7 @@ from autopod_nb.providers.base import Provider
 from autopod_nb.session import commands
 from autopod_nb.session.adoption import Found, look
 from autopod_nb.session.budgets import read_budgets
-from autopod_nb.session.commands import PodPlan, PodRequest
+from autopod_nb.session.commands import Adopt, PodPlan, PodRequest
 from autopod_nb.session.core import Core
 from autopod_nb.session.events import Message
 from autopod_nb.session.forecast import Budget
@@ -201,6 +201,14 @@ class PodDoors:
             now=self.clock.now(),
         )
 
+    def take_over(self, orphan: Adopt) -> None:
+        """Take over one pod that nobody owns, with its jobs."""
+        self._post(orphan)
+
+    def resume(self, pod_id: str) -> None:
+        """Start a stopped pod for the results that are on it; it ends when they are here."""
+        self._post(commands.ResumePod(pod_id=pod_id))
+
     def adopt(self) -> tuple[list[str], tuple[str, ...]]:
         """Take over the pods whose process is gone, with their jobs; waits until it is known what became of them.
 
@@ -212,16 +220,24 @@ class PodDoors:
         take_back(self._ledger, clock=self.clock)
         found = self.look_for_orphans()
         notes = [*found.notes]
+        theirs = [orphan for orphan in found.orphans if orphan.pod.row.provider != self._provider.name]
+        for orphan in theirs:
+            row = orphan.pod.row
+            notes.append(
+                f"Pod {row.pod_id} was rented at {row.provider!r}, which this session does not ask: restart the kernel"
+                f" and say `%autopod config set defaults.provider {row.provider}` before `adopt`."
+            )
         for row in found.foreign:
             owner = row.lease.owner if row.lease is not None else None
             whose = f"the {owner.role.value} with process id {owner.pid} on {owner.host}" if owner else "nobody"
             notes.append(f"Pod {row.pod_id} belongs to {whose}, which is alive; it was left alone.")
-        for orphan in found.orphans:
-            self._post(orphan)
-        pod_ids = [orphan.pod.row.pod_id for orphan in found.orphans]
+        ours = [orphan for orphan in found.orphans if orphan not in theirs]
+        for orphan in ours:
+            self.take_over(orphan)
+        pod_ids = [orphan.pod.row.pod_id for orphan in ours]
         for pod in self.snapshot.pods.values():
             if pod.state is PodState.STOPPED and pod.unsaved:
-                self._post(commands.ResumePod(pod_id=pod.pod_id))
+                self.resume(pod.pod_id)
                 pod_ids.append(pod.pod_id)
                 notes.append(f"Pod {pod.pod_id} is started again for the results that are on it; then it ends.")
         self._core.wait_for(lambda snapshot: all(_is_settled(snapshot, pod_id) for pod_id in pod_ids), ANSWER_S)

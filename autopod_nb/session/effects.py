@@ -168,10 +168,11 @@ class StopAtProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerminateAtProvider:
-    """Terminate it, until that is sure."""
+    """Terminate it, until that is sure. ``provider_id`` None: it is looked up by the name that we gave it."""
 
     pod_id: str
-    provider_id: str
+    provider_id: str | None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import TypeAlias
 
 from autopod_nb.comfyui.monitor import MonitorEvent
-from autopod_nb.models.event import PromptResult
-from autopod_nb.models.job import ResultFile
 from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.models.pod import ObservedState, PodAddress
 from autopod_nb.models.snapshot import GpuUse
 from autopod_nb.session.commands import AdoptedJob, AdoptedPod, Command
+from autopod_nb.session.job_events import JobStepEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,71 +201,11 @@ class PodMessage:
     event: MonitorEvent
 
 
-# --- events: steps of a job; `attempt` keeps late answers of an earlier attempt out --------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobWritten:
-    """The ledger holds the job: now it may cost money."""
+class LeaseLost:
+    """The ledger says that another process owns the pod by now."""
 
-    job_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputsUploaded:
-    """The pod has the inputs. ``names``: (input, ComfyUI's name of the file)."""
-
-    job_id: str
-    attempt: int
-    names: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptAccepted:
-    """ComfyUI took the workflow. ``complaints``: what it will leave out."""
-
-    job_id: str
-    attempt: int
-    complaints: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepFailed:
-    """Upload or submission failed. ``line_at_fault``: it may work on another line or pod."""
-
-    job_id: str
-    attempt: int
-    why: str
-    line_at_fault: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptCancelled:
-    """ComfyUI was told to end the prompt. ``gone``: it will leave no history."""
-
-    job_id: str
-    attempt: int
-    gone: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptFetched:
-    """The history entry was read, and what it names is here."""
-
-    job_id: str
-    attempt: int
-    result: PromptResult
-    files: tuple[ResultFile, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchFailed:
-    """The results are not here yet. ``lost``: they never will be."""
-
-    job_id: str
-    attempt: int
-    why: str
-    lost: bool
+    pod_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,13 +246,8 @@ Event: TypeAlias = (
     | PodTerminated
     | StillBilling
     | PodMessage
-    | JobWritten
-    | InputsUploaded
-    | PromptAccepted
-    | StepFailed
-    | PromptCancelled
-    | PromptFetched
-    | FetchFailed
+    | JobStepEvent
+    | LeaseLost
     | LedgerFailed
 )
 Message: TypeAlias = Command | Event

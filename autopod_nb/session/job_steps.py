@@ -11,13 +11,14 @@ from autopod_nb.models.snapshot import Level
 from autopod_nb.session import books
 from autopod_nb.session.commands import Cancel, Submit
 from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, SubmitPrompt, UploadInputs
-from autopod_nb.session.events import (
+from autopod_nb.session.job_events import (
     FetchFailed,
     InputsUploaded,
     JobWritten,
     PromptAccepted,
     PromptCancelled,
     PromptFetched,
+    PromptRead,
     StepFailed,
 )
 from autopod_nb.session.progress import Track
@@ -159,7 +160,8 @@ def ended_on_server(step: Step, job: JobData, result: PromptResult | None) -> No
         return
     if job.state is JobState.UPLOADING:  # the server was quicker than its own answer
         job = step.move(job, JobEvent.ACCEPTED)
-    job = step.move(replace(job, progress_s=step.now.s), JobEvent.ENDED)
+    made = result.files if result is not None else job.made
+    job = step.move(replace(job, progress_s=step.now.s, made=made), JobEvent.ENDED)
     step.emit(ForgetPrompt(pod_id=pod_id, prompt_id=job.prompt_id))
     _fetch(step, job, result)
 
@@ -177,6 +179,14 @@ def _fetch(step: Step, job: JobData, result: PromptResult | None) -> None:
                 made=job.made,
             )
         )
+
+
+def result_read(step: Step, message: PromptRead) -> None:
+    """The server's own list of what it made, which goes into the ledger before anything is fetched."""
+    job = _current(step, message.job_id, message.attempt)
+    if job is not None and job.state is JobState.COLLECTING and job.made != message.files:
+        job = step.put(replace(job, made=message.files))
+        step.record(books.job_changed(job, step.now))
 
 
 def fetched(step: Step, message: PromptFetched) -> None:

@@ -9,7 +9,7 @@ from autopod_nb.comfyui.client import Whereabouts
 from autopod_nb.errors import SshError
 from autopod_nb.jobs import run
 from autopod_nb.pods.launch import PodLink
-from autopod_nb.session import events
+from autopod_nb.session import job_events
 from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, SubmitPrompt, UploadInputs
 from autopod_nb.session.events import Message
 from autopod_nb.ssh.transfer import PodFiles
@@ -56,7 +56,7 @@ class JobWork:
                 deadline=Deadline(self._clock, _UPLOAD_S),
                 stop=link.abort,
             )
-        self._post(events.InputsUploaded(job_id=effect.spec.job_id, attempt=effect.attempt, names=names))
+        self._post(job_events.InputsUploaded(job_id=effect.spec.job_id, attempt=effect.attempt, names=names))
 
     def submit(self, effect: SubmitPrompt) -> None:
         """Post the workflow."""
@@ -71,20 +71,23 @@ class JobWork:
             names=effect.names,
             prompt_id=effect.prompt_id,
         )
-        self._post(events.PromptAccepted(job_id=effect.spec.job_id, attempt=effect.attempt, complaints=complaints))
+        self._post(job_events.PromptAccepted(job_id=effect.spec.job_id, attempt=effect.attempt, complaints=complaints))
 
     def cancel(self, effect: CancelPrompt) -> None:
         """End this prompt and no other."""
         client = self._link(effect.pod_id).client
         if client is not None:
             gone = client.cancel(effect.prompt_id) is Whereabouts.NOWHERE
-            self._post(events.PromptCancelled(job_id=effect.job_id, attempt=effect.attempt, gone=gone))
+            self._post(job_events.PromptCancelled(job_id=effect.job_id, attempt=effect.attempt, gone=gone))
 
     def fetch(self, effect: FetchResults) -> None:
         """Bring the results."""
         link = self._link(effect.pod_id)
         if link.client is None or link.address is None:
             raise SshError("There is no line to the pod.")
+        known = effect.result or run.read_result(link.client, effect.prompt_id, effect.made)
+        read = job_events.PromptRead(job_id=effect.spec.job_id, attempt=effect.attempt, files=known.files)
+        self._post(read)
         result, files = run.fetch(
             link.client,
             self._files(link),
@@ -92,8 +95,9 @@ class JobWork:
             effect.spec,
             link.address,
             prompt_id=effect.prompt_id,
-            result=effect.result,
-            made=effect.made,
+            result=known,
             deadline=Deadline(self._clock, _FETCH_S),
         )
-        self._post(events.PromptFetched(job_id=effect.spec.job_id, attempt=effect.attempt, result=result, files=files))
+        self._post(
+            job_events.PromptFetched(job_id=effect.spec.job_id, attempt=effect.attempt, result=result, files=files)
+        )

@@ -46,11 +46,12 @@ def unsaved(step: Step, pod: PodData) -> int:
 
 def terminate(step: Step, pod: PodData) -> None:
     """Begin the end; it is over when the provider confirms it."""
+    was_adopted = pod.state is PodState.LOST
     pod = step.move_pod(replace(pod, phase="terminating"), PodEvent.TERMINATE)
     _leave_jobs(step, pod, pod.error or f"its pod {pod.pod_id} was terminated")
     step.emit(DropLine(pod_id=pod.pod_id))
-    if pod.provider_id is not None:
-        step.emit(TerminateAtProvider(pod_id=pod.pod_id, provider_id=pod.provider_id))
+    if pod.provider_id is not None or was_adopted:
+        step.emit(TerminateAtProvider(pod_id=pod.pod_id, provider_id=pod.provider_id, name=pod.name))
     # else: the answer to create, or to the intent, is under way and ends it
 
 

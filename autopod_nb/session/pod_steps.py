@@ -236,7 +236,8 @@ def kill(step: Step, message: KillPod) -> None:
 
 def detach(step: Step, message: DetachPod) -> None:
     """It stays when the session closes."""
-    step.put_pod(replace(step.pods[message.pod_id], detached=True, ends_after_batch=False))
+    pod = step.put_pod(replace(step.pods[message.pod_id], detached=True, ends_after_batch=False))
+    step.record(books.pod_detached(pod))
 
 
 def close_all(step: Step, _message: CloseSession) -> None:
@@ -273,9 +274,10 @@ def still_billing(step: Step, message: StillBilling) -> None:
 def end_again(step: Step, pod: PodData) -> None:
     """The pause after a stop or a termination that failed is over."""
     step.put_pod(replace(pod, end_retry_s=None))
-    if pod.provider_id is not None:
-        ends = StopAtProvider if pod.state is PodState.STOPPING else TerminateAtProvider
-        step.emit(ends(pod_id=pod.pod_id, provider_id=pod.provider_id))
+    if pod.state is PodState.STOPPING and pod.provider_id is not None:
+        step.emit(StopAtProvider(pod_id=pod.pod_id, provider_id=pod.provider_id))
+    else:
+        step.emit(TerminateAtProvider(pod_id=pod.pod_id, provider_id=pod.provider_id, name=pod.name))
 
 
 def settle(step: Step) -> None:

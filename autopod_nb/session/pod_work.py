@@ -94,8 +94,8 @@ class PodWork:
     def create(self, effect: CreatePod) -> None:
         """Rent it, once."""
         order = PodOrder(name=effect.name, offer=effect.offer, public_key=public_line(self._ssh_key()))
-        abort = self.link(effect.pod_id).abort
-        record = launch.create(self._provider, order, clock=self._clock, abort=abort)
+        closing = self.link(effect.pod_id).closing
+        record = launch.create(self._provider, order, clock=self._clock, abort=closing)
         self._post(events.PodCreated(pod_id=effect.pod_id, provider_id=record.provider_id))
 
     def boot(self, effect: BootPod) -> None:
@@ -273,9 +273,10 @@ class PodWork:
 
     def terminate(self, effect: TerminateAtProvider) -> None:
         """Ask for the end, and believe it only when the provider does not know the pod any more."""
-        self._provider.terminate(effect.provider_id)
+        provider_id = effect.provider_id or launch.find(self._provider, None, effect.name).provider_id
+        self._provider.terminate(provider_id)
         try:
-            record = self._provider.describe(effect.provider_id)
+            record = self._provider.describe(provider_id)
         except Gone:
             self._post(events.PodTerminated(pod_id=effect.pod_id))
             return
@@ -289,4 +290,5 @@ class PodWork:
         with self._lock:
             links = list(self._links.values())
         for link in links:
+            link.closing.set()
             link.close()

@@ -19,7 +19,17 @@ from autopod_nb.models.event import (
 )
 from autopod_nb.models.job import JobEvent, JobState, job_is_over
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import adopt_steps, commands, events, guard_steps, job_steps, limit_rules, pod_steps, rules
+from autopod_nb.session import (
+    adopt_steps,
+    commands,
+    events,
+    guard_steps,
+    job_events,
+    job_steps,
+    limit_rules,
+    pod_steps,
+    rules,
+)
 from autopod_nb.session.effects import AskOffers, Effect, FetchLogs, TellWritten
 from autopod_nb.session.events import Message, Moment, PodMessage
 from autopod_nb.session.progress import advance
@@ -172,13 +182,15 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.PodTerminated: pod_steps.terminated,
     events.StillBilling: pod_steps.still_billing,
     events.PodMessage: _pod_message,
-    events.JobWritten: job_steps.written,
-    events.InputsUploaded: job_steps.uploaded,
-    events.PromptAccepted: job_steps.accepted,
-    events.StepFailed: job_steps.step_failed,
-    events.PromptCancelled: job_steps.cancelled,
-    events.PromptFetched: job_steps.fetched,
-    events.FetchFailed: job_steps.fetch_failed,
+    job_events.JobWritten: job_steps.written,
+    job_events.InputsUploaded: job_steps.uploaded,
+    job_events.PromptAccepted: job_steps.accepted,
+    job_events.StepFailed: job_steps.step_failed,
+    job_events.PromptCancelled: job_steps.cancelled,
+    job_events.PromptRead: job_steps.result_read,
+    job_events.PromptFetched: job_steps.fetched,
+    job_events.FetchFailed: job_steps.fetch_failed,
+    events.LeaseLost: adopt_steps.lease_lost,
     events.LedgerFailed: _ledger_failed,
     events.SpentSeen: limit_rules.spent_seen,
     events.SshOpened: guard_steps.ssh_opened,

@@ -10,10 +10,10 @@ from decimal import Decimal
 from autopod_nb.clock import Clock
 from autopod_nb.errors import LedgerError, LedgerRefused
 from autopod_nb.models.money import MoneyKind, Spent
-from autopod_nb.session import commands, events
+from autopod_nb.session import commands, events, job_events
 from autopod_nb.session.effects import PollCommands, ReadSpent, WriteLedger
 from autopod_nb.session.events import Message
-from autopod_nb.storage.leases import CommandTaken
+from autopod_nb.storage.leases import CommandTaken, LeaseRenewed
 from autopod_nb.storage.ledger import Ledger, LedgerWrite
 from autopod_nb.storage.writes import JobChanged, PodChanged
 
@@ -103,6 +103,11 @@ class Scribe:
             for record in effect.writes:
                 self._write_alone(WriteLedger(writes=(record,)))
             return
+        renewals = [record for record in effect.writes if isinstance(record, LeaseRenewed)]
+        if len(renewals) == len(effect.writes):
+            for record in renewals:
+                self._post(events.LeaseLost(pod_id=record.pod_id))
+            return
         _log.error("the ledger refused %s: %s", [type(record).__name__ for record in effect.writes], why)
         self._post(events.LedgerFailed(why=why))
         for message in effect.then:
@@ -126,8 +131,8 @@ class Scribe:
         match message:
             case events.IntentWritten(pod_id=pod_id):
                 self._post(events.PodNotCreated(pod_id=pod_id, why=why))
-            case events.JobWritten(job_id=job_id):
-                self._post(events.StepFailed(job_id=job_id, attempt=1, why=why, line_at_fault=False))
+            case job_events.JobWritten(job_id=job_id):
+                self._post(job_events.StepFailed(job_id=job_id, attempt=1, why=why, line_at_fault=False))
             case _:
                 pass
 

@@ -12,7 +12,7 @@ from autopod_nb.config import Settings
 from autopod_nb.errors import AutopodError, ComfyError, Gone, NoCapacity, PromptRefused, SshError
 from autopod_nb.jobs import run
 from autopod_nb.providers.base import Provider
-from autopod_nb.session import events
+from autopod_nb.session import events, job_events
 from autopod_nb.session.care_work import CareWork
 from autopod_nb.session.effects import (
     AdoptPod,
@@ -146,10 +146,10 @@ class Worker:
                     self._post(events.StillBilling(pod_id=pod_id, why=why))
             case UploadInputs(spec=spec, attempt=attempt) | SubmitPrompt(spec=spec, attempt=attempt):
                 line = self._is_of_line(effect, error)
-                self._post(events.StepFailed(job_id=spec.job_id, attempt=attempt, why=why, line_at_fault=line))
+                self._post(job_events.StepFailed(job_id=spec.job_id, attempt=attempt, why=why, line_at_fault=line))
             case FetchResults(spec=spec, attempt=attempt):
                 lost = isinstance(error, run.ResultLost)
-                self._post(events.FetchFailed(job_id=spec.job_id, attempt=attempt, why=why, lost=lost))
+                self._post(job_events.FetchFailed(job_id=spec.job_id, attempt=attempt, why=why, lost=lost))
             case _:
                 pass  # a cancellation that failed is seen by its time-out; the rest changes nothing
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from autopod_nb.errors import LedgerRefused
-from autopod_nb.models.job import JobSpec, PodConfig
+from autopod_nb.models.job import JobSpec, PodConfig, RemoteFile
 
 Value: TypeAlias = str | int | None
 
@@ -111,3 +113,18 @@ def _decimal_text(value: Decimal | None) -> str | None:
 
 def _decimal(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+def files_to_json(files: Sequence[RemoteFile]) -> str:
+    """Files on a pod as JSON."""
+    return json.dumps([asdict(file) for file in files], ensure_ascii=False)
+
+
+def files_from_json(text: str) -> tuple[RemoteFile, ...]:
+    """The files that :func:`files_to_json` wrote.
+
+    Raises:
+        ValueError: it holds something else.
+        TypeError: the same.
+    """
+    return tuple(RemoteFile(**each) for each in json.loads(text))

@@ -33,7 +33,15 @@ from autopod_nb.storage.migrations import migrate
 from autopod_nb.storage.private import make_private
 from autopod_nb.storage.recovery import Recovery, rebuild
 from autopod_nb.storage.rows import ChargeRow, CommandRow, EventRow, JobRow, PodRow, ResultRow
-from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent, ResultRecorded
+from autopod_nb.storage.writes import (
+    ChargeRecorded,
+    JobChanged,
+    JobRecorded,
+    PodChanged,
+    PodDetached,
+    PodIntent,
+    ResultRecorded,
+)
 
 _log = logging.getLogger(__name__)
 LEDGER_NAME = "ledger.sqlite3"
@@ -41,6 +49,7 @@ LEDGER_NAME = "ledger.sqlite3"
 LedgerWrite: TypeAlias = (
     PodIntent
     | PodChanged
+    | PodDetached
     | JobRecorded
     | JobChanged
     | ResultRecorded

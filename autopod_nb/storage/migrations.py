@@ -152,7 +152,16 @@ ALTER TABLE pods ADD COLUMN idle_minutes TEXT;
 ALTER TABLE pods ADD COLUMN place TEXT NOT NULL DEFAULT '';
 """
 
-SCRIPTS: tuple[str, ...] = (_FIRST, _LIMITS)
+_MADE = """
+-- Which files an attempt made, for a server that forgets it: whoever fetches them later needs to know.
+ALTER TABLE attempts ADD COLUMN made TEXT;
+-- Where the workflow template lay: whoever takes over a job has another current folder.
+ALTER TABLE jobs ADD COLUMN template_path TEXT;
+-- A person wants it to go on without its session.
+ALTER TABLE pods ADD COLUMN detached INTEGER NOT NULL DEFAULT 0;
+"""
+
+SCRIPTS: tuple[str, ...] = (_FIRST, _LIMITS, _MADE)
 """Script N takes a ledger from version N to N + 1."""
 
 

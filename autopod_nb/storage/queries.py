@@ -33,7 +33,7 @@ def pods(db: sqlite3.Connection, *, session_id: str | None) -> tuple[PodRow, ...
     found = db.execute(
         """SELECT pod_id, name, session_id, provider, provider_id, gpu_type, gpu_count, price_per_hour_usd,
              stopped_price_per_hour_usd, kind, state, error, created_us, updated_us, owner_id, role, host, pid,
-             renewed_us, session_limit_usd, idle_minutes, place
+             renewed_us, session_limit_usd, idle_minutes, place, detached
            FROM pods LEFT JOIN leases USING (pod_id)
            WHERE :session_id IS NULL OR session_id = :session_id ORDER BY created_us, pods.rowid""",
         {"session_id": session_id},
@@ -58,6 +58,7 @@ def pods(db: sqlite3.Connection, *, session_id: str | None) -> tuple[PodRow, ...
             session_limit_usd=None if row[19] is None else Decimal(row[19]),
             idle_minutes=None if row[20] is None else Decimal(row[20]),
             place=row[21],
+            detached=bool(row[22]),
         )
         for row in found
     )
@@ -71,7 +72,7 @@ def jobs(db: sqlite3.Connection, *, session_id: str | None) -> tuple[JobRow, ...
     """Attempts of jobs, in the order in which they were queued."""
     found = db.execute(
         """SELECT session_id, job_id, attempt, template, spec, pod_id, prompt_id, state, error, submitted_us,
-             started_us, ended_us
+             started_us, ended_us, made, template_path
            FROM attempts JOIN jobs USING (job_key)
            WHERE :session_id IS NULL OR session_id = :session_id ORDER BY attempt_key""",
         {"session_id": session_id},
@@ -90,6 +91,8 @@ def jobs(db: sqlite3.Connection, *, session_id: str | None) -> tuple[JobRow, ...
             submitted=from_us(row[9]),
             started=_time(row[10]),
             ended=_time(row[11]),
+            made_json=row[12],
+            template_path=row[13],
         )
         for row in found
     )

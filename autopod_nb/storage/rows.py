@@ -8,10 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 
-from autopod_nb.models.job import JobSpec, JobState, JsonValue, ResultFile
+from autopod_nb.models.job import JobSpec, JobState, JsonValue, RemoteFile, ResultFile
 from autopod_nb.models.money import Charge, MoneyKind
 from autopod_nb.models.pod import PodState
-from autopod_nb.storage.columns import spec_from_json
+from autopod_nb.storage.columns import files_from_json, spec_from_json
 
 
 class Role(str, Enum):
@@ -70,6 +70,7 @@ class PodRow:
         session_limit_usd: where the session that asked for it was to stop; None for no limit.
         idle_minutes: it was to end after this long without work; None if that is not known.
         place: cloud and place in words, empty if there is nothing to say.
+        detached: a person wants it to go on without its session.
     """
 
     pod_id: str
@@ -90,6 +91,7 @@ class PodRow:
     session_limit_usd: Decimal | None = None
     idle_minutes: Decimal | None = None
     place: str = ""
+    detached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +111,8 @@ class JobRow:
         submitted: when it was queued, UTC.
         started: when a pod took it, UTC.
         ended: UTC.
+        made_json: which files it made, if that was known; :attr:`made` reads it.
+        template_path: where its workflow template lay.
     """
 
     session_id: str
@@ -123,6 +127,13 @@ class JobRow:
     submitted: datetime
     started: datetime | None
     ended: datetime | None
+    made_json: str | None = None
+    template_path: str | None = None
+
+    @property
+    def made(self) -> tuple[RemoteFile, ...]:
+        """The files on the pod that it is known to have made."""
+        return files_from_json(self.made_json) if self.made_json else ()
 
     @property
     def spec(self) -> JobSpec:

@@ -13,10 +13,10 @@ from decimal import Decimal
 from typing import ClassVar
 
 from autopod_nb.errors import LedgerRefused
-from autopod_nb.models.job import JobSpec, JobState, ResultFile, job_is_over
+from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile, job_is_over
 from autopod_nb.models.money import Charge, MoneyKind
 from autopod_nb.models.pod import PodState
-from autopod_nb.storage.columns import execute, spec_to_json, to_micro_usd, to_us
+from autopod_nb.storage.columns import execute, files_to_json, spec_to_json, to_micro_usd, to_us
 
 _JOB_KEY = "(SELECT job_key FROM jobs WHERE session_id = :session_id AND job_id = :job_id)"
 _ATTEMPT_KEY = f"(SELECT attempt_key FROM attempts WHERE attempt = :attempt AND job_key = {_JOB_KEY})"  # noqa: S608 - no value
@@ -98,6 +98,19 @@ class PodChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodDetached:
+    """A pod is to go on when its session ends."""
+
+    survives_power_loss: ClassVar[bool] = True
+
+    pod_id: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Update the pod."""
+        execute(db, "UPDATE pods SET detached = 1 WHERE pod_id = :pod_id", pod_id=self.pod_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecorded:
     """A job was queued, as attempt 1. Its key is session id and job id: a later session may use the job id again."""
 
@@ -106,24 +119,26 @@ class JobRecorded:
     session_id: str
     spec: JobSpec
     at: datetime
+    template_path: str | None = None
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Insert the job and its first attempt."""
         execute(
             db,
-            """INSERT INTO jobs (session_id, job_id, template, spec)
-               VALUES (:session_id, :job_id, :template, :spec)""",
+            """INSERT INTO jobs (session_id, job_id, template, spec, template_path)
+               VALUES (:session_id, :job_id, :template, :spec, :template_path)""",
             session_id=self.session_id,
             job_id=self.spec.job_id,
             template=self.spec.workflow_template,
             spec=spec_to_json(self.spec),
+            template_path=self.template_path,
         )
         _insert_attempt(db, self.session_id, self.spec.job_id, 1, self.at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobChanged:
-    """An attempt came into a state. ``pod_id`` and ``prompt_id`` None and ``error`` empty keep what is there.
+    """An attempt came into a state. ``pod_id``, ``prompt_id``, ``error`` and ``made`` keep what is there when empty.
 
     The ledger sets *started* when a pod first has it and *ended* at an end state. The first change of attempt N + 1
     ends attempt N as failed.
@@ -139,6 +154,7 @@ class JobChanged:
     pod_id: str | None = None
     prompt_id: str | None = None
     error: str = ""
+    made: tuple[RemoteFile, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> None:
         """Update the attempt; a new one is inserted first."""
@@ -155,7 +171,8 @@ class JobChanged:
             db,
             f"""UPDATE attempts SET state = :state, updated_us = :at_us, pod_id = coalesce(:pod_id, pod_id),
                   prompt_id = coalesce(:prompt_id, prompt_id), error = coalesce(nullif(:error, ''), error),
-                  started_us = coalesce(started_us, :started_us), ended_us = coalesce(ended_us, :ended_us)
+                  started_us = coalesce(started_us, :started_us), ended_us = coalesce(ended_us, :ended_us),
+                  made = coalesce(:made, made)
                 WHERE attempt = :attempt AND job_key = {_JOB_KEY}""",  # noqa: S608 - a constant of ours, no value
             session_id=self.session_id,
             job_id=self.job_id,
@@ -167,6 +184,7 @@ class JobChanged:
             error=self.error,
             started_us=None if over or self.state is JobState.QUEUED else at_us,
             ended_us=at_us if over else None,
+            made=files_to_json(self.made) if self.made else None,
         )
 
     def _end_earlier(self, db: sqlite3.Connection) -> None:

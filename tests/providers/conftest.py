@@ -17,6 +17,7 @@ from autopod_nb.providers.runpod import make as make_runpod
 from tests.fakes.service import RunpodService
 from tests.leftovers import left_of
 from tests.providers.account import Account
+from tests.providers.runpod_sdk_account import runpod_sdk
 from tests.providers.runpod_side import provider_at
 
 _LEFT_WITHIN_S = 5.0
@@ -53,7 +54,11 @@ def _runpod(home: Path) -> Account:
     )
 
 
-_PROVIDERS: dict[str, Callable[[Path], Account]] = {"local": _local, "runpod": _runpod}
+_PROVIDERS: dict[str, Callable[[Path], Account]] = {
+    "local": _local,
+    "runpod": _runpod,
+    "runpod_sdk": runpod_sdk,
+}
 
 
 @pytest.fixture(scope="module", params=_PROVIDERS)

@@ -15,7 +15,7 @@ from autopod_nb.models.job import JobSpec, PodConfig, RemoteFile, ResultFile, Ve
 from autopod_nb.models.money import Charge, MoneyKind
 from autopod_nb.models.offer import Offer
 from autopod_nb.models.pod import PodAddress
-from autopod_nb.session import commands, events
+from autopod_nb.session import commands, events, job_events
 from autopod_nb.session.commands import PodPlan, PodRequest
 from autopod_nb.session.effects import Effect, WriteLedger
 from autopod_nb.session.events import Message, Moment
@@ -152,10 +152,10 @@ class Story:
         self.tell(commands.Submit(spec=spec, template=template, uid=uid, pod_id=pod_id, usual_s=usual_s or {}))
 
     def upload(self, job_id: str = "j1") -> None:
-        self.tell(events.InputsUploaded(job_id=job_id, attempt=self.job(job_id).attempt, names=()))
+        self.tell(job_events.InputsUploaded(job_id=job_id, attempt=self.job(job_id).attempt, names=()))
 
     def accept(self, job_id: str = "j1") -> None:
-        self.tell(events.PromptAccepted(job_id=job_id, attempt=self.job(job_id).attempt, complaints=()))
+        self.tell(job_events.PromptAccepted(job_id=job_id, attempt=self.job(job_id).attempt, complaints=()))
 
     def hear(self, event: MonitorEvent, pod_id: str = "p1") -> None:
         self.tell(events.PodMessage(pod_id=pod_id, event=event))
@@ -194,7 +194,7 @@ class Story:
             source=result.files[0],
         )
         attempt = self.job(job_id).attempt
-        self.tell(events.PromptFetched(job_id=job_id, attempt=attempt, result=result, files=(file,)))
+        self.tell(job_events.PromptFetched(job_id=job_id, attempt=attempt, result=result, files=(file,)))
 
     def finish(self, *job_ids: str) -> None:
         for job_id in job_ids or ("j1",):

@@ -11,7 +11,7 @@ from autopod_nb.models.event import Preview, PromptOutcome, PromptOver
 from autopod_nb.models.job import JobState, PodConfig
 from autopod_nb.models.money import Purpose
 from autopod_nb.models.pod import PodState
-from autopod_nb.session import commands, events
+from autopod_nb.session import commands, job_events
 from autopod_nb.session.effects import CancelPrompt, FetchResults, SubmitPrompt, UploadInputs
 from autopod_nb.session.events import Moment
 from autopod_nb.session.views import Viewer
@@ -156,8 +156,8 @@ def test_answers_of_an_earlier_attempt_change_nothing() -> None:
     story.run()
     story.hear(PromptVanished(prompt_id=story.job().prompt_id))
     before = story.job()
-    story.tell(events.PromptAccepted(job_id="j1", attempt=1, complaints=()))
-    story.tell(events.StepFailed(job_id="j1", attempt=1, why="late", line_at_fault=False))
+    story.tell(job_events.PromptAccepted(job_id="j1", attempt=1, complaints=()))
+    story.tell(job_events.StepFailed(job_id="j1", attempt=1, why="late", line_at_fault=False))
     assert story.job() == before
 
 
@@ -166,8 +166,8 @@ def test_a_refused_workflow_fails_and_a_broken_line_is_tried_again() -> None:
     story.boot()
     story.submit("bad")
     story.submit("cut")
-    story.tell(events.StepFailed(job_id="bad", attempt=1, why="unknown node class 'Nope'", line_at_fault=False))
-    story.tell(events.StepFailed(job_id="cut", attempt=1, why="the line broke", line_at_fault=True))
+    story.tell(job_events.StepFailed(job_id="bad", attempt=1, why="unknown node class 'Nope'", line_at_fault=False))
+    story.tell(job_events.StepFailed(job_id="cut", attempt=1, why="the line broke", line_at_fault=True))
     assert story.job("bad").state is JobState.FAILED
     assert "Nope" in story.job("bad").error
     assert story.job("cut").attempt == 2
@@ -181,7 +181,7 @@ def test_a_download_that_fails_is_tried_again_for_it_is_paid_for() -> None:
     story.run()
     story.over()
     story.take(FetchResults)
-    story.tell(events.FetchFailed(job_id="j1", attempt=1, why="No space left for x.png.", lost=False))
+    story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="No space left for x.png.", lost=False))
     assert story.job().state is JobState.COLLECTING
     assert "No space left" in story.notices()
     story.pass_time(3)
@@ -196,7 +196,7 @@ def test_a_result_that_is_lost_fails_the_job() -> None:
     story.submit()
     story.run()
     story.over()
-    story.tell(events.FetchFailed(job_id="j1", attempt=1, why="ComfyUI does not know it.", lost=True))
+    story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="ComfyUI does not know it.", lost=True))
     assert story.job().state is JobState.FAILED
 
 
@@ -219,7 +219,7 @@ def test_cancelling_a_running_job_names_its_prompt_and_waits_for_its_end() -> No
     story.tell(commands.Cancel(job_id="j1"))
     (effect,) = story.take(CancelPrompt)
     assert effect.prompt_id == story.job().prompt_id
-    story.tell(events.PromptCancelled(job_id="j1", attempt=1, gone=False))
+    story.tell(job_events.PromptCancelled(job_id="j1", attempt=1, gone=False))
     assert story.job().state is JobState.RUNNING
     story.over()
     story.fetched(outcome=PromptOutcome.INTERRUPTED)
@@ -244,7 +244,7 @@ def test_a_job_deleted_from_the_servers_queue_is_over_though_it_leaves_no_histor
     story.upload()
     story.accept()
     story.tell(commands.Cancel(job_id="j1"))
-    story.tell(events.PromptCancelled(job_id="j1", attempt=1, gone=True))
+    story.tell(job_events.PromptCancelled(job_id="j1", attempt=1, gone=True))
     assert story.job().state is JobState.CANCELLED
 
 

@@ -12,7 +12,7 @@ from autopod_nb.models.job import JobState, RemoteFile
 from autopod_nb.models.money import MoneyKind, Purpose
 from autopod_nb.models.pod import ObservedState, PodState
 from autopod_nb.models.snapshot import GpuUse
-from autopod_nb.session import commands, events
+from autopod_nb.session import commands, events, job_events
 from autopod_nb.session.effects import (
     BootPod,
     CancelPrompt,
@@ -213,7 +213,7 @@ def test_the_next_contact_starts_a_stopped_pod_fetches_what_is_on_it_and_ends_it
     story.hear(node)
     story.over()
     story.tell(commands.StopPod(pod_id="p1", now=False))
-    story.tell(events.FetchFailed(job_id="j1", attempt=1, why="no space", lost=False))
+    story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="no space", lost=False))
     story.tell(commands.CloseSession())
     story.tell(events.PodStopped(pod_id="p1"))
     story.take(BootPod)
@@ -243,7 +243,7 @@ def test_a_gpu_is_not_paid_for_while_results_cannot_be_fetched() -> None:
     for _ in range(20):
         story.pass_time(6)
         if story.take(FetchResults):
-            story.tell(events.FetchFailed(job_id="j1", attempt=1, why="No space left.", lost=False))
+            story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="No space left.", lost=False))
     story.pass_time(2)
     assert story.take(StopAtProvider)
     assert not story.take(TerminateAtProvider)
@@ -255,7 +255,7 @@ def test_stop_now_does_not_wait_for_what_cannot_be_fetched() -> None:
     story.submit()
     story.run()
     story.over()
-    story.tell(events.FetchFailed(job_id="j1", attempt=1, why="No space left.", lost=False))
+    story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="No space left.", lost=False))
     story.tell(commands.StopPod(pod_id="p1", now=True))
     assert story.take(StopAtProvider)
 

@@ -15,7 +15,7 @@ from autopod_nb.models.job import JobState, PodConfig, job_is_over
 from autopod_nb.models.money import total_usd
 from autopod_nb.models.pod import ObservedState, PodState, may_bill
 from autopod_nb.pods.meter import running_usd
-from autopod_nb.session import commands, events
+from autopod_nb.session import commands, events, job_events
 from autopod_nb.session.effects import (
     BootPod,
     CreatePod,
@@ -136,8 +136,8 @@ class AnyOrder(RuleBasedStateMachine):
             lambda: story.found(name, outcome),
             lambda: story.fetched(name, outcome),
             lambda: story.hear(PromptVanished(prompt_id=job.prompt_id), job.pod_id or ""),
-            lambda: story.tell(events.PromptCancelled(job_id=name, attempt=job.attempt, gone=True)),
-            lambda: story.tell(events.StepFailed(job_id=name, attempt=job.attempt, why="x", line_at_fault=True)),
+            lambda: story.tell(job_events.PromptCancelled(job_id=name, attempt=job.attempt, gone=True)),
+            lambda: story.tell(job_events.StepFailed(job_id=name, attempt=job.attempt, why="x", line_at_fault=True)),
         ]
         steps[step]()
 

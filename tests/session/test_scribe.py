@@ -13,7 +13,7 @@ from autopod_nb.clock import SystemClock
 from autopod_nb.models.job import JobSpec
 from autopod_nb.models.money import Charge, MoneyKind, Purpose
 from autopod_nb.models.pod import PodState
-from autopod_nb.session import events
+from autopod_nb.session import events, job_events
 from autopod_nb.session.effects import WriteLedger
 from autopod_nb.session.events import Message
 from autopod_nb.session.scribe import Scribe
@@ -82,11 +82,11 @@ def test_no_intent_in_the_books_no_pod(ledger: Ledger) -> None:
 def test_a_write_that_fails_does_not_take_others_with_it(ledger: Ledger) -> None:
     posted: list[Message] = []
     scribe = Scribe(ledger, SystemClock(), posted.append)
-    good = WriteLedger(writes=(_job("good"),), then=(events.JobWritten(job_id="good"),))
-    twice = WriteLedger(writes=(_job("good"),), then=(events.JobWritten(job_id="twice"),))
+    good = WriteLedger(writes=(_job("good"),), then=(job_events.JobWritten(job_id="good"),))
+    twice = WriteLedger(writes=(_job("good"),), then=(job_events.JobWritten(job_id="twice"),))
     scribe.write([good, twice])
-    assert events.JobWritten(job_id="good") in posted
-    assert any(isinstance(message, events.StepFailed) and message.job_id == "twice" for message in posted)
+    assert job_events.JobWritten(job_id="good") in posted
+    assert any(isinstance(message, job_events.StepFailed) and message.job_id == "twice" for message in posted)
     assert len(ledger.read_jobs()) == 1
     ledger.close()
 

@@ -1,0 +1,1 @@
+"""The reaper: a small detached process that guards pods when the process that rented them is gone."""
