@@ -60,11 +60,13 @@ def test_every_shipped_template_is_in_the_readme_with_its_inputs_and_parameters(
 
 
 def test_every_error_is_in_the_readme_with_its_meaning() -> None:
-    """The table says what the class says."""
-    found = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", README, re.MULTILINE))
+    """The table says what the class says, and what to do."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", README, re.MULTILINE)
+    found, to_do = {name: meaning for name, meaning, _ in rows}, {name: text for name, _, text in rows}
     classes = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, AutopodError)]
     for each in classes:
         assert found[each.__name__] == (inspect.getdoc(each) or "").splitlines()[0].replace("``", "`")
+        assert to_do[each.__name__].endswith((".", "`"))
 
 
 def test_the_sweep_of_the_readme_makes_six_jobs_that_pass_every_check() -> None:

@@ -107,6 +107,16 @@ class ObservedState(str, Enum):
     UNKNOWN = "unknown"
 
 
+class BootPhase(str, Enum):
+    """What a pod does until it can work, in order."""
+
+    RENTED = "rented"
+    PULLING = "pulling its image"
+    CONTAINER = "its container starts"
+    SSH = "opening SSH"
+    COMFYUI = "waiting for ComfyUI"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodAddress:
     """How to reach a pod and where things are on it.
@@ -144,6 +154,7 @@ class PodRecord:
         gpu: its GPUs for a person, empty if that is not said.
         host_id: the machine that it is on, empty if that is not said.
         created: when it was rented, UTC; None if that is not said.
+        phase: what it does while it boots; None if that cannot be told, or if it is up.
         hopeless: it will never come up, as the detail says, though the provider goes on trying, and bills.
     """
 
@@ -157,3 +168,4 @@ class PodRecord:
     host_id: str = ""
     created: datetime | None = None
     hopeless: bool = False
+    phase: BootPhase | None = None

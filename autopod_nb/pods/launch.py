@@ -14,6 +14,7 @@ from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.comfyui.monitor import Monitor, MonitorEvent
 from autopod_nb.errors import BootFailed, ComfyError, Gone, ProviderError, SshError, Uncertain
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
+from autopod_nb.pods.phases import PhaseWatch
 from autopod_nb.providers.base import PodOrder, Provider
 from autopod_nb.ssh.connection import HostKeyPin, SshConnection, SshTarget, connect
 from autopod_nb.ssh.line import quote
@@ -121,14 +122,29 @@ def find(provider: Provider, provider_id: str | None, name: str) -> PodRecord:
 
 
 def wait_address(
-    provider: Provider, provider_id: str, *, deadline: Deadline, clock: Clock, abort: threading.Event
+    provider: Provider,
+    provider_id: str,
+    *,
+    deadline: Deadline,
+    clock: Clock,
+    abort: threading.Event,
+    on_phase: Callable[[str], None] = lambda _: None,
 ) -> PodAddress:
     """Wait until the pod runs and has an SSH address.
 
+    Args:
+        provider: who rents it out.
+        provider_id: its id there.
+        deadline: for all of it; a phase has a time of its own beside that.
+        clock: the time.
+        abort: set when the pod is being ended.
+        on_phase: called with each phase that the provider tells of.
+
     Raises:
-        BootFailed: it ended, the time is up, or *abort* was set.
+        BootFailed: it ended, the time is up, it never will, or *abort* was set.
     """
     last_error = ""
+    watch = PhaseWatch(clock, on_phase)
     while not deadline.passed:
         try:
             record = provider.describe(provider_id)
@@ -142,6 +158,7 @@ def wait_address(
                 return record.address
             if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
                 raise BootFailed(f"it ended while it booted: {record.detail or record.state.value}")
+            watch.see(record.phase)
             if record.hopeless:
                 raise BootFailed(f"it will never come up: {record.detail}")
         if clock.wait(abort, _POLL_S):

@@ -109,6 +109,10 @@ class Provider(Protocol):
         """
         ...
 
+    def credentials(self) -> str:
+        """Where its key was found, in words, and never the key; empty if it needs none. No network; safe to repeat."""
+        ...
+
     def account(self) -> Account:
         """What the account has and spends. Called to plan and to warn; safe to repeat.
 

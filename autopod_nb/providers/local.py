@@ -81,6 +81,10 @@ class LocalProvider:
                 f"A pod on this machine needs {', '.join(missing)}: run `pip install 'autopod-nb[local]'`."
             )
 
+    def credentials(self) -> str:
+        """None are needed."""
+        return ""
+
     def account(self) -> Account:
         """Nobody pays, so there is nothing to say."""
         return Account()

@@ -28,7 +28,7 @@ from autopod_nb.providers.runpod_doors import Doors
 from autopod_nb.providers.runpod_faults import create_fault, pod_fault, read_fault
 from autopod_nb.providers.runpod_graphql import RunPodGraphql
 from autopod_nb.providers.runpod_http import DEFAULT_BASE_URL, RunPodHttp
-from autopod_nb.providers.runpod_key import require_key
+from autopod_nb.providers.runpod_key import key_source, require_key
 from autopod_nb.providers.runpod_log import MOST_LINES, LogLine, read_events
 from autopod_nb.providers.runpod_look import PodLook
 from autopod_nb.providers.runpod_market import RunPodMarket, Usual
@@ -94,6 +94,10 @@ class RunPodProvider:
     def authenticate(self) -> None:
         """Read one pod, which needs the key."""
         self._read("/v2/pods", {"limit": "1"}, "whether the key is good")
+
+    def credentials(self) -> str:
+        """Where the key was found."""
+        return key_source(self._settings)
 
     def account(self) -> Account:
         """Balance, spend and spend limit, by GraphQL."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from autopod_nb.errors import ProviderError
 from autopod_nb.models.offer import PodShape
-from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
+from autopod_nb.models.pod import BootPhase, ObservedState, PodAddress, PodRecord
 from autopod_nb.providers.base import PodOrder
 from autopod_nb.providers.runpod_catalog import short_name, wanted_places
 from autopod_nb.providers.runpod_price import running_disks_usd, stopped_usd
@@ -121,7 +121,17 @@ def pod_record(
         price_per_hour_usd=_price(pod, state),
         gpu=_gpu(pod),
         created=moment(pod.get("createdAt")),
+        phase=None if address is not None else _phase(pod, state),
     )
+
+
+def _phase(pod: Mapping[str, Any], state: ObservedState) -> BootPhase | None:
+    """There is no difference between pulling and creating but in the platform's log, so both are the image here."""
+    if state is ObservedState.PENDING and str(pod.get("status")).upper() == "PROVISIONING":
+        return BootPhase.RENTED
+    if state in (ObservedState.PENDING, ObservedState.RUNNING):
+        return BootPhase.PULLING if pod.get("runtime") is None else BootPhase.CONTAINER
+    return None
 
 
 def _state(pod: Mapping[str, Any]) -> ObservedState:

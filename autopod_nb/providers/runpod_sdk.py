@@ -23,7 +23,7 @@ from autopod_nb.models.pod import ObservedState, PodRecord
 from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
 from autopod_nb.providers.runpod import RunPodProvider
 from autopod_nb.providers.runpod_http import DEFAULT_BASE_URL
-from autopod_nb.providers.runpod_key import require_key
+from autopod_nb.providers.runpod_key import key_source, require_key
 from autopod_nb.providers.runpod_look import PodLook
 from autopod_nb.providers.runpod_pods import direct_address, pod_record, require_pod_id
 from autopod_nb.providers.runpod_sdk_faults import call_fault, known_fault, order_fault
@@ -86,6 +86,10 @@ class RunPodSdkProvider:
         """Read the account's own entry, which needs the key."""
         if not isinstance(self._safe("get_user", "read the account"), dict):
             raise ProviderError("RunPod did not tell whose key that is.")
+
+    def credentials(self) -> str:
+        """Where the key was found."""
+        return key_source(self._settings)
 
     def account(self) -> Account:
         """Balance, spend and spend limit, by GraphQL of our own."""

@@ -81,6 +81,11 @@ class SshHostProvider:
                 f"What answers at {host}, port {port} is no SSH server: `%autopod config set {_KEY}.port PORT`."
             )
 
+    def credentials(self) -> str:
+        """Which SSH key is used."""
+        path = self._settings.ssh_key_path
+        return "our own SSH key" if path is None else f"SSH key {path}"
+
     def account(self) -> Account:
         """There is none."""
         return Account()

@@ -98,8 +98,9 @@ def _key(settings: Settings) -> Check:
 def _provider(settings: Settings, clock: Clock) -> Check:
     provider = make_provider(settings, clock)
     try:
+        key = provider.credentials()
         provider.authenticate()
-        offers = provider.offers(OfferQuery())
+        offers, account = provider.offers(OfferQuery()), provider.account()
     finally:
         provider.close()
     cheapest = min(offers, key=lambda offer: offer.price_per_hour_usd, default=None)
@@ -108,6 +109,8 @@ def _provider(settings: Settings, clock: Clock) -> Check:
         return Check(topic="Provider", level=Level.WARNING, finding=f"{provider.name} has nothing to rent", fix=fix)
     price = f"{cheapest.gpu_type} at ${cheapest.price_per_hour_usd} an hour ({cheapest.kind.value})"
     finding = f"{provider.name} answers, {len(offers)} offers from {price}"
+    finding += f"; key: {key}" if key else ""
+    finding += f"; balance ${account.balance_usd:.2f}" if account.balance_usd is not None else ""
     return Check(topic="Provider", level=Level.OK, finding=finding)
 
 

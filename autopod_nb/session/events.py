@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import TypeAlias
 
 from autopod_nb.comfyui.monitor import MonitorEvent
@@ -39,10 +40,19 @@ class IntentWritten:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodCreated:
-    """The provider made it."""
+    """The provider made it. ``price_per_hour_usd``: by its own word, None if it did not say."""
 
     pod_id: str
     provider_id: str
+    price_per_hour_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodPriced:
+    """What the pod costs since it was started again, by the provider's word."""
+
+    pod_id: str
+    price_per_hour_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +239,7 @@ Event: TypeAlias = (
     | PodGuarded
     | IntentWritten
     | PodCreated
+    | PodPriced
     | PodNotCreated
     | PodOwned
     | PodAdopted

@@ -1,4 +1,4 @@
-"""What happens to a pod: one function a message, each from state to state by the pod table."""
+"""What happens to a pod that is there, and how a person ends it: one function a message, by the pod table."""
 
 from __future__ import annotations
 
@@ -6,28 +6,19 @@ from dataclasses import replace
 
 from autopod_nb.models.pod import ObservedState, PodEvent, PodState
 from autopod_nb.models.snapshot import Level
-from autopod_nb.session import books, guard_steps, job_steps, pod_ending, pod_fallback
-from autopod_nb.session.commands import CloseSession, Connect, DetachPod, KillPod, ResumePod, StopPod
+from autopod_nb.session import books, job_steps, pod_ending
+from autopod_nb.session.commands import CloseSession, DetachPod, KillPod, ResumePod, StopPod
 from autopod_nb.session.effects import (
     BootPod,
-    CreatePod,
-    KeepReaper,
     ReopenLine,
     StopAtProvider,
     TerminateAtProvider,
 )
 from autopod_nb.session.events import (
     GpuSeen,
-    IntentWritten,
     LineBack,
     LineLost,
-    PodAddressed,
-    PodBootFailed,
-    PodCreated,
-    PodNotCreated,
     PodObserved,
-    PodPhase,
-    PodReady,
     PodStopped,
     PodTerminated,
     StillBilling,
@@ -40,102 +31,10 @@ _WITH_LINE = (PodState.CONNECTING, PodState.READY, PodState.BUSY, PodState.DRAIN
 _END_RETRY_S = 5.0  # a guess: often enough for the money, seldom enough for the provider
 
 
-def connect(step: Step, message: Connect) -> None:
-    """Write the intent; nothing is made before it is in the ledger."""
-    plan = message.plan
-    step.limit_usd = plan.session_limit_usd
-    pod = step.put_pod(
-        PodData(
-            pod_id=message.pod_id,
-            name=message.pod_name,
-            offer=plan.offer,
-            session_id=step.rules.session_id,
-            idle_minutes=plan.idle_minutes,
-            ends_after_batch=message.ends_after_batch,
-            requested=step.now,
-            fallbacks=plan.fallbacks,
-            limit_usd=step.rules.pod_limit_usd,
-        )
-    )
-    step.record(*books.pod_intent(pod, step.rules, step.limit_usd), then=IntentWritten(pod_id=pod.pod_id))
-    if step.rules.outlives:
-        step.emit(KeepReaper())
-
-
-def intent_written(step: Step, message: IntentWritten) -> None:
-    """Now it may be made."""
-    pod = step.pods[message.pod_id]
-    if pod.state is PodState.TERMINATING:  # killed before anything was made
-        pod_ending.gone(step, pod)
-        return
-    pod = step.move_pod(replace(pod, phase="asking the provider"), PodEvent.INTENT_WRITTEN)
-    step.emit(CreatePod(pod_id=pod.pod_id, name=pod.name, offer=pod.offer))
-
-
-def created(step: Step, message: PodCreated) -> None:
-    """The provider made it: bring it up, or end it if that is wanted by now."""
-    pod = step.put_pod(replace(step.pods[message.pod_id], provider_id=message.provider_id))
-    if pod.state is not PodState.REQUESTED:
-        step.record(books.pod_changed(pod, step.now))
-        step.emit(TerminateAtProvider(pod_id=pod.pod_id, provider_id=message.provider_id))
-        return
-    step.move_pod(replace(pod, phase="booting"), PodEvent.CREATED)
-    step.emit(BootPod(pod_id=pod.pod_id, provider_id=message.provider_id, within_minutes=step.rules.boot_minutes))
-
-
-def not_created(step: Step, message: PodNotCreated) -> None:
-    """Nothing was made."""
-    pod = replace(step.pods[message.pod_id], error=message.why)
-    step.notice(Level.ERROR, f"No pod: {message.why}", pod_id=pod.pod_id)
-    if pod.state is PodState.REQUESTED:
-        pod = step.move_pod(pod, PodEvent.CREATE_FAILED)
-        if message.another_may_do and pod_fallback.try_next(step, pod):
-            return
-        pod_ending.forsake(step, pod, message.why)
-    else:
-        pod_ending.gone(step, pod)
-
-
-def phase(step: Step, message: PodPhase) -> None:
-    """What it does while it boots."""
-    pod = step.pods[message.pod_id]
-    if pod.state in (PodState.BOOTING, PodState.CONNECTING, PodState.LOST):
-        step.put_pod(replace(pod, phase=message.phase))
-
-
 def gpu_seen(step: Step, message: GpuSeen) -> None:
     """How busy its GPUs are."""
     pod = step.pods[message.pod_id]
     step.put_pod(replace(pod, gpu_use=message.use, has_gpu_figures=message.use is not None))
-
-
-def addressed(step: Step, message: PodAddressed) -> None:
-    """Its SSH address is known."""
-    pod = step.pods[message.pod_id]
-    if pod.state is PodState.BOOTING:
-        step.move_pod(replace(pod, address=message.address, phase="opening SSH"), PodEvent.SSH_ADDRESS)
-
-
-def ready(step: Step, message: PodReady) -> None:
-    """It can work."""
-    pod = step.pods[message.pod_id]
-    if pod.state is PodState.CONNECTING:
-        pod = replace(pod, local_port=message.local_port, phase=f"ComfyUI {message.comfyui_version}")
-        pod = step.move_pod(replace(pod, idle_since_s=step.now.s), PodEvent.COMFY_READY)
-        guard_steps.arm(step, pod)  # again, for now it is known where ComfyUI listens
-        for job in step.jobs_of(pod):  # it was started again for the results that are on it
-            job_steps.fetch_again(step, job)
-        if pod.ending is not None:
-            step.move_pod(replace(pod, idle_since_s=None), PodEvent.DRAIN)
-
-
-def boot_failed(step: Step, message: PodBootFailed) -> None:
-    """It never became usable: end it, for it bills."""
-    pod = step.pods[message.pod_id]
-    if pod.state in (PodState.BOOTING, PodState.CONNECTING):
-        pod = step.put_pod(replace(pod, error=message.why, replace=pod_fallback.has_next(pod)))
-        step.notice(Level.ERROR, f"Pod {pod.pod_id} did not come up and is ended: {message.why}", pod_id=pod.pod_id)
-        pod_ending.end(step, pod)
 
 
 def line_lost(step: Step, message: LineLost) -> None:

@@ -1,4 +1,4 @@
-"""The pod lanes' hand: rent, bring up, reconnect, end."""
+"""The pod lanes' hand: rent, bring up, reconnect."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.config import Settings
 from autopod_nb.errors import AutopodError, BootFailed, Gone, ProviderError, SshError
-from autopod_nb.models.pod import ObservedState, PodAddress
+from autopod_nb.models.pod import BootPhase, ObservedState, PodAddress
 from autopod_nb.pods import launch
 from autopod_nb.pods.comfy_place import place_comfyui
 from autopod_nb.pods.launch import PodLink
+from autopod_nb.pods.phases import BUDGET_S
 from autopod_nb.providers.base import PodOrder, Provider
 from autopod_nb.session import events
 from autopod_nb.session.effects import (
@@ -21,12 +22,8 @@ from autopod_nb.session.effects import (
     BootPod,
     CreatePod,
     DropLine,
-    EndForeignPod,
     FetchLogs,
     ReopenLine,
-    StopAtProvider,
-    TerminateAtProvider,
-    TerminateStranger,
 )
 from autopod_nb.session.events import Message
 from autopod_nb.ssh.keys import load_key, own_key_path, public_line
@@ -96,7 +93,10 @@ class PodWork:
         order = PodOrder(name=effect.name, offer=effect.offer, public_key=public_line(self._ssh_key()))
         closing = self.link(effect.pod_id).closing
         record = launch.create(self._provider, order, clock=self._clock, abort=closing)
-        self._post(events.PodCreated(pod_id=effect.pod_id, provider_id=record.provider_id))
+        made = events.PodCreated(
+            pod_id=effect.pod_id, provider_id=record.provider_id, price_per_hour_usd=record.price_per_hour_usd
+        )
+        self._post(made)
 
     def boot(self, effect: BootPod) -> None:
         """Wait for the address, open the line, wait for ComfyUI, open the socket."""
@@ -107,10 +107,18 @@ class PodWork:
             if effect.start:
                 self._provider.start(effect.provider_id)
             address = launch.wait_address(
-                self._provider, effect.provider_id, deadline=deadline, clock=self._clock, abort=link.abort
+                self._provider,
+                effect.provider_id,
+                deadline=deadline,
+                clock=self._clock,
+                abort=link.abort,
+                on_phase=lambda phase: self._post(events.PodPhase(pod_id=pod_id, phase=phase)),
             )
             self._post(events.PodAddressed(pod_id=pod_id, address=address))
-            launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+            if effect.start and (price := self._provider.describe(effect.provider_id).price_per_hour_usd) is not None:
+                self._post(events.PodPriced(pod_id=pod_id, price_per_hour_usd=price))
+            ssh = Deadline(self._clock, min(deadline.left_s(), BUDGET_S[BootPhase.SSH]))
+            launch.open_line(link, address, self._ssh_key(), deadline=ssh, clock=self._clock)
             self._post(events.SshOpened(pod_id=pod_id))
             self._place_comfyui(pod_id, link, address, deadline)
             self._post(events.PodPhase(pod_id=pod_id, phase="waiting for ComfyUI"))
@@ -182,26 +190,6 @@ class PodWork:
             )
         return True
 
-    def end_foreign(self, effect: EndForeignPod) -> None:
-        """End a pod that another process owns."""
-        if effect.stop:
-            self._provider.stop(effect.provider_id)
-        else:
-            self._provider.terminate(effect.provider_id)
-        self._post(events.ForeignEnded(pod_id=effect.pod_id, why=""))
-
-    def end_stranger(self, effect: TerminateStranger) -> None:
-        """End a pod that the ledger does not know, and read back whether it is gone."""
-        self._provider.terminate(effect.provider_id)
-        try:
-            record = self._provider.describe(effect.provider_id)
-        except Gone:
-            why = ""
-        else:
-            gone = record.state is ObservedState.TERMINATED
-            why = "" if gone else f"the provider says {record.state.value}; look again with `%autopod pods`."
-        self._post(events.StrangerEnded(provider_id=effect.provider_id, why=why))
-
     def _open_comfyui(self, pod_id: str, link: PodLink, deadline: Deadline, prompt_ids: Sequence[str] = ()) -> None:
         launch.open_comfyui(
             link,
@@ -265,25 +253,6 @@ class PodWork:
     def drop(self, effect: DropLine) -> None:
         """Close what is open to a pod, and abort what goes on there."""
         self.link(effect.pod_id).close()
-
-    def stop(self, effect: StopAtProvider) -> None:
-        """Stop it."""
-        self._provider.stop(effect.provider_id)
-        self._post(events.PodStopped(pod_id=effect.pod_id))
-
-    def terminate(self, effect: TerminateAtProvider) -> None:
-        """Ask for the end, and believe it only when the provider does not know the pod any more."""
-        provider_id = effect.provider_id or launch.find(self._provider, None, effect.name).provider_id
-        self._provider.terminate(provider_id)
-        try:
-            record = self._provider.describe(provider_id)
-        except Gone:
-            self._post(events.PodTerminated(pod_id=effect.pod_id))
-            return
-        if record.state is ObservedState.TERMINATED:
-            self._post(events.PodTerminated(pod_id=effect.pod_id))
-        else:
-            self._post(events.StillBilling(pod_id=effect.pod_id, why=f"the provider says {record.state.value}."))
 
     def close(self) -> None:
         """Close every line; whatever waits on one gives up. Safe to call twice."""

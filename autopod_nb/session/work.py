@@ -41,6 +41,7 @@ from autopod_nb.session.effects import (
     UploadInputs,
     WriteLedger,
 )
+from autopod_nb.session.end_work import EndWork
 from autopod_nb.session.events import Message
 from autopod_nb.session.job_work import JobWork
 from autopod_nb.session.pod_work import PodWork
@@ -73,6 +74,7 @@ class Worker:
         self._post = post
         self._scribe = Scribe(ledger, clock, post)
         self._pods = PodWork(settings, provider=provider, clock=clock, post=post)
+        ends = EndWork(provider, post)
         care = CareWork(settings, provider=provider, link=self._pods.link, clock=clock, post=post)
         jobs = JobWork(self._pods.link, clock=clock, post=post)
         self._hands: dict[type, Callable[[Any], None]] = {
@@ -86,14 +88,14 @@ class Worker:
             CreatePod: self._pods.create,
             BootPod: self._pods.boot,
             AdoptPod: self._pods.adopt,
-            EndForeignPod: self._pods.end_foreign,
-            TerminateStranger: self._pods.end_stranger,
+            EndForeignPod: ends.end_foreign,
+            TerminateStranger: ends.end_stranger,
             PollCommands: self._scribe.poll,
             ReadSpent: self._scribe.read_spent,
             ReopenLine: self._pods.reopen,
             DropLine: self._pods.drop,
-            StopAtProvider: self._pods.stop,
-            TerminateAtProvider: self._pods.terminate,
+            StopAtProvider: ends.stop,
+            TerminateAtProvider: ends.terminate,
             UploadInputs: jobs.upload,
             SubmitPrompt: jobs.submit,
             CancelPrompt: jobs.cancel,

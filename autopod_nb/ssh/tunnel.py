@@ -231,18 +231,23 @@ def _listen(wanted_port: int) -> socket.socket:
     for port in [*ports, 0]:
         listener = _bind(port)
         if listener is not None:
-            listener.listen(128)
             listener.settimeout(0)  # whoever knocked may be gone again when we accept
             return listener
     raise SshError(f"No local port can be opened, neither {wanted_port} nor another; close some programs.")
 
 
 def _bind(port: int) -> socket.socket | None:
+    """A socket that listens there; None if somebody else does.
+
+    Raises:
+        SshError: it is not the port that is at fault.
+    """
     sock = socket.socket()
     if sys.platform == "linux":  # elsewhere it would share a port with a program that listens on all addresses
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((HOST, port))
+        sock.listen(128)  # another process may have bound it as well, and listen first
     except OSError as error:
         sock.close()
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):

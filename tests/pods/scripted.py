@@ -75,6 +75,9 @@ class ScriptedProvider:
         """One offer."""
         return (OFFER,) if query.gpu_count == 1 else ()
 
+    def credentials(self) -> str:
+        return ""
+
     def account(self) -> Account:
         """Nothing to say."""
         return Account()

@@ -118,6 +118,9 @@ class WorldProvider:
     def authenticate(self) -> None:
         """Always fine."""
 
+    def credentials(self) -> str:
+        return ""
+
     def account(self) -> Account:
         return Account()
 

@@ -113,3 +113,16 @@ def test_a_pod_that_came_up_and_is_lost_later_has_no_successor(story: Story) -> 
     story.finish()
     story.tell(events.PodTerminated(pod_id="p1"))
     assert list(story.state.pods) == ["p1"]
+
+
+def test_the_meter_goes_by_the_price_that_the_provider_says(story: Story) -> None:
+    """Planned were 3600 USD an hour, a dollar a second."""
+    dearer = Decimal(7200)
+    story.tell(events.PodCreated(pod_id="p1", provider_id="id-1", price_per_hour_usd=dearer))
+    assert "costs 7200.000 USD an hour, and 3600.000 were planned" in story.notices()
+    story.pass_time(30)
+    assert {charge.price_per_hour_usd for charge in story.charges} == {dearer}
+    story.tell(events.PodPriced(pod_id="p1", price_per_hour_usd=Decimal(1800)))
+    story.charges.clear()
+    story.pass_time(30)
+    assert {charge.price_per_hour_usd for charge in story.charges[1:]} == {Decimal(1800)}

@@ -3,8 +3,10 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -76,6 +78,28 @@ def test_the_next_free_port_is_taken(connection: SshConnection, echo_port: int) 
     assert _echo(second.port, b"hello") == b"hello"
     second.close()
     first.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody else can bind it")
+def test_a_port_that_another_one_listens_on_after_both_have_bound_it_is_passed_over(
+    connection: SshConnection, echo_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two kernels may bind a port at the same moment; only one of them can listen."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+        real = socket.socket.bind
+
+        def bind_and_be_too_late(sock: socket.socket, address: tuple[str, int]) -> None:
+            real(sock, address)
+            if address[1] == port:
+                other.listen()
+
+        monkeypatch.setattr(socket.socket, "bind", bind_and_be_too_late)
+        with closing(Tunnel(connection, echo_port, wanted_port=port)) as tunnel:
+            assert tunnel.port != port
+            assert _echo(tunnel.port, b"through") == b"through"
 
 
 def test_any_port_is_taken_when_none_of_the_wanted_ones_exists(connection: SshConnection, echo_port: int) -> None:

@@ -1,0 +1,89 @@
+"""``notebooks/02-runpod.ipynb`` from top to bottom against a made-up RunPod: nothing but the key would be another."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.fakes.service import RunpodService
+from tests.leftovers import left_of
+
+ROOT = Path(__file__).resolve().parent.parent
+_LEFT_WITHIN_S = 15.0  # the reaper lingers for some seconds
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict[str, Any], Path]]:
+    """The executed notebook, the bill, and the folder it ran in."""
+    folder = tmp_path_factory.mktemp("notebook")
+    for name in ("notebooks", "jobs"):
+        shutil.copytree(ROOT / name, folder / name)
+    home = folder / "home"
+    notebook = nbformat.read(folder / "notebooks" / "02-runpod.ipynb", as_version=4)  # type: ignore[no-untyped-call] # it has no types
+    before = dict(os.environ)
+    with RunpodService(folder / "service") as service:
+        for name in [name for name in os.environ if name.startswith(("AUTOPOD_", "RUNPOD_"))]:
+            del os.environ[name]
+        os.environ.update(
+            {"AUTOPOD_HOME": str(home), "IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)},
+            **service.environ(),
+        )
+        try:
+            client = NotebookClient(
+                notebook,
+                timeout=120,
+                store_widget_state=False,
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                resources={"metadata": {"path": str(folder)}},
+            )
+            client.execute()
+            assert not left_of(home, _LEFT_WITHIN_S)
+            yield notebook, service.bill(), folder
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def shown(notebook: Any, cell_id: str) -> str:
+    """The text of what a cell gave."""
+    (cell,) = [cell for cell in notebook.cells if cell["id"] == cell_id]
+    texts = []
+    for output in cell["outputs"]:
+        texts.append(output.get("text", ""))
+        texts.append(output.get("data", {}).get("text/plain", ""))
+    return "".join(texts)
+
+
+def test_one_pod_was_rented_and_its_bill_has_ended(run: tuple[Any, dict[str, Any], Path]) -> None:
+    notebook, bill, folder = run
+    (pod,) = bill["pods"]
+    assert pod["billing_ended_at"] is not None
+    assert (folder / "demo-output" / "rented.mp4").stat().st_size > 10_000
+    assert "USD (real)" in shown(notebook, "handle")
+    assert "ready" in shown(notebook, "wait")
+
+
+def test_what_it_shows_is_what_it_promises(run: tuple[Any, dict[str, Any], Path]) -> None:
+    notebook, _, _ = run
+    assert "RUNPOD_API_KEY" in shown(notebook, "doctor")
+    assert "A40" in shown(notebook, "gpus")
+    assert "nothing was made" in shown(notebook, "dry")
+    assert "real" in shown(notebook, "costs")
+    assert "No pod" in shown(notebook, "pods") or "none" in shown(notebook, "pods").lower()
+
+
+def test_no_secret_is_in_the_notebook_that_is_saved(run: tuple[Any, dict[str, Any], Path]) -> None:
+    notebook, _, folder = run
+    text = nbformat.writes(notebook)  # type: ignore[no-untyped-call] # it has no types
+    key = (folder / "home" / "keys" / "id_ed25519").read_text().splitlines()[1]
+    assert "rpa_" not in text, "a key of RunPod begins like that"
+    assert key not in text
+    assert "rented.mp4" in text, "this looks at the real thing"
