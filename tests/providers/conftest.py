@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from autopod_nb.clock import FileClock, TestClock
-from autopod_nb.config import Secret, Settings
-from autopod_nb.models.pod import PodAddress, PodRecord
+from autopod_nb.models.pod import PodRecord
 from autopod_nb.providers.local import LocalProvider
 from autopod_nb.providers.runpod import RunPodProvider
-from autopod_nb.providers.runpod import make as make_runpod
 from tests.fakes.service import RunpodService
 from tests.leftovers import left_of
 from tests.providers.account import Account
-from tests.providers.runpod_sdk_account import runpod_sdk
+from tests.providers.runpod_account import runpod_account
 from tests.providers.runpod_side import provider_at
 
 _LEFT_WITHIN_S = 5.0
@@ -28,36 +25,10 @@ def _local(home: Path) -> Account:
     return Account(LocalProvider(home / "pods", clock=clock), clock, home)
 
 
-def _runpod(home: Path) -> Account:
-    """At a made-up RunPod, a program of its own that shares the clock."""
-    home.mkdir(parents=True, exist_ok=True)
-    clock_file = home / "clock"
-    clock_file.write_text("0")
-    clock = FileClock(clock_file)
-    service = RunpodService(home / "service", clock_file=clock_file)
-    settings = Settings(home=home, provider="runpod", api_key=Secret(service.api_key), api_base_url=service.url)
-
-    def places(record: PodRecord) -> PodAddress:
-        """A pod there is a program on this machine, whose folder the service's control door tells."""
-        assert record.address is not None
-        folder = service.pod(record.provider_id)["folder"]
-        return replace(record.address, comfyui_dir=f"{folder}/ComfyUI", environ_path=f"{folder}/environ")
-
-    return Account(
-        make_runpod(settings, clock),
-        clock,
-        home,
-        advance=service.advance,
-        bills_hourly=True,
-        places=places,
-        shut=service.close,
-    )
-
-
 _PROVIDERS: dict[str, Callable[[Path], Account]] = {
     "local": _local,
-    "runpod": _runpod,
-    "runpod_sdk": runpod_sdk,
+    "runpod": lambda home: runpod_account(home, "runpod"),
+    "runpod_sdk": lambda home: runpod_account(home, "runpod_sdk"),
 }
 
 
