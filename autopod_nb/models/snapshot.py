@@ -211,6 +211,7 @@ class Snapshot:
         cost_usd: money kind → what this session has cost so far.
         limit_usd: limit of the session, for each kind by itself; None for none.
         notices: newest last, at most the last hundred.
+        reaper: whether the process runs that ends pods when this one is gone; None as long as none is needed.
     """
 
     number: int
@@ -220,6 +221,7 @@ class Snapshot:
     cost_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
     limit_usd: Decimal | None = None
     notices: tuple[Notice, ...] = ()
+    reaper: bool | None = None
 
     @property
     def price_per_hour_usd(self) -> Mapping[MoneyKind, Decimal]:

@@ -11,6 +11,7 @@ from autopod_nb.session import books, guard_steps, job_steps, pod_ending, pod_fa
 from autopod_nb.session.commands import Connect
 from autopod_nb.session.effects import (
     BootPod,
+    CheckAccount,
     CreatePod,
     KeepReaper,
     TerminateAtProvider,
@@ -51,6 +52,7 @@ def connect(step: Step, message: Connect) -> None:
     step.record(*books.pod_intent(pod, step.rules, step.limit_usd), then=IntentWritten(pod_id=pod.pod_id))
     if step.rules.outlives:
         step.emit(KeepReaper())
+        step.emit(CheckAccount())
 
 
 def intent_written(step: Step, message: IntentWritten) -> None:

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from autopod_nb.clock import Clock
 from autopod_nb.config import Settings
 from autopod_nb.errors import PodError
+from autopod_nb.models.pod import ObservedState
 from autopod_nb.pods import guard
 from autopod_nb.pods.gpu import read_gpu_use
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.providers.base import Provider
 from autopod_nb.session import events
-from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, KeepReaper, LookAtGpu
+from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, CheckAccount, KeepReaper, LookAtGpu
 from autopod_nb.session.events import Message
-from autopod_nb.session.guardian import ensure_reaper
+from autopod_nb.session.guardian import ensure_reaper, reaper_state
+from autopod_nb.storage.ledger import Ledger
 
 
 class CareWork:
@@ -23,6 +25,7 @@ class CareWork:
     Args:
         settings: for the reaper.
         provider: who rents out pods.
+        ledger: only read.
         link: our id of a pod → what is open to it.
         clock: the time.
         post: puts a message into the session's inbox.
@@ -33,12 +36,14 @@ class CareWork:
         settings: Settings,
         *,
         provider: Provider,
+        ledger: Ledger,
         link: Callable[[str], PodLink],
         clock: Clock,
         post: Callable[[Message], None],
     ) -> None:
         self._settings = settings
         self._provider = provider
+        self._ledger = ledger
         self._link = link
         self._clock = clock
         self._post = post
@@ -71,4 +76,19 @@ class CareWork:
 
     def keep_reaper(self, _effect: KeepReaper) -> None:
         """It outlives this process."""
-        ensure_reaper(self._settings)
+        running = reaper_state(self._settings.home).running
+        if not running:
+            ensure_reaper(self._settings)
+        self._post(events.ReaperSeen(running=running))
+
+    def check_account(self, _effect: CheckAccount) -> None:
+        """Balance, and pods that no ledger of ours knows; that it cannot be asked now changes nothing."""
+        bills = [record for record in self._provider.list() if record.state is not ObservedState.TERMINATED]
+        known = {row.name for row in self._ledger.read_pods()}  # after the list: one that begins is no stranger
+        account = self._provider.account()
+        seen = events.AccountSeen(
+            balance_usd=account.balance_usd,
+            spend_per_hour_usd=account.spend_per_hour_usd,
+            strangers=tuple(record.name or record.provider_id for record in bills if record.name not in known),
+        )
+        self._post(seen)

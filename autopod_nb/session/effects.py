@@ -72,6 +72,11 @@ class KeepReaper:
     """See that the process lives which ends pods when this one is gone."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckAccount:
+    """Look what the account has left, and whether it has pods that no ledger of ours knows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteLedger:
     """Write these rows, all or none, then tell ``then``."""
@@ -235,6 +240,7 @@ Effect: TypeAlias = (
     | ArmWatchdog
     | BeatWatchdog
     | KeepReaper
+    | CheckAccount
     | WriteLedger
     | CreatePod
     | BootPod

@@ -125,6 +125,22 @@ class PodGuarded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReaperSeen:
+    """Whether the process runs that ends pods when this one is gone."""
+
+    running: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSeen:
+    """What the account has. ``strangers``: names of pods that bill there and that the ledger does not know."""
+
+    balance_usd: Decimal | None
+    spend_per_hour_usd: Decimal | None
+    strangers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodPhase:
     """What a booting pod does, in words."""
 
@@ -237,6 +253,8 @@ Event: TypeAlias = (
     | SpentSeen
     | SshOpened
     | PodGuarded
+    | ReaperSeen
+    | AccountSeen
     | IntentWritten
     | PodCreated
     | PodPriced

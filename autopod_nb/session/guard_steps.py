@@ -9,13 +9,15 @@ from autopod_nb.models.pod import PodState, may_bill
 from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.guard import GuardWish
 from autopod_nb.session import limit_rules
-from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, KeepReaper
-from autopod_nb.session.events import PodGuarded, SshOpened
+from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, CheckAccount, KeepReaper
+from autopod_nb.session.events import AccountSeen, PodGuarded, ReaperSeen, SshOpened
 from autopod_nb.session.state import PodData
 from autopod_nb.session.step import Step
 
 _BEAT_EVERY_S = 60
 _REAPER_EVERY_S = 30
+_ACCOUNT_EVERY_S = 600
+_SHOWN = 5
 _LATER_MINUTES = Decimal(5)  # the rules of the session come first; a guess
 _WITH_LINE = (PodState.CONNECTING, PodState.READY, PodState.BUSY, PodState.DRAINING)
 _CENT = Decimal("0.01")
@@ -50,10 +52,45 @@ def tick(step: Step, number: int) -> None:
     bills = [pod for pod in step.pods.values() if may_bill(pod.state) or pod.state is PodState.STOPPED]
     if step.rules.outlives and bills and number % _REAPER_EVERY_S == 1:
         step.emit(KeepReaper())
+    if step.rules.outlives and bills and number % _ACCOUNT_EVERY_S == 2:
+        step.emit(CheckAccount())
     if step.rules.watchdog and number % _BEAT_EVERY_S == 0:
         for pod in bills:
             if pod.state in _WITH_LINE and pod.armed is not None:
                 step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
+
+
+def reaper_seen(step: Step, message: ReaperSeen) -> None:
+    """It is shown; that it does not run though it was started is worth a word."""
+    if step.reaper is False and not message.running:
+        text = (
+            "The reaper does not run, so nothing on this machine ends a pod when this Python dies; see logs/reaper.log."
+        )
+        if not step.said(text):
+            step.notice(Level.WARNING, text)
+    step.reaper = message.running
+
+
+def account_seen(step: Step, message: AccountSeen) -> None:
+    """At a balance of zero a provider ends pods with all that is on them; strange pods are touched only when named."""
+    if message.balance_usd is not None and message.balance_usd < _low_usd(step, message):
+        text = (
+            f"The account has {message.balance_usd:.2f} USD left, less than an hour's worth; at zero its pods are ended"
+            " with what is on them: put money on it, or `%autopod stop`."
+        )
+        if not step.said(text):
+            step.notice(Level.WARNING, text)
+    if message.strangers:
+        names = ", ".join(message.strangers[:_SHOWN])
+        more = f" and {len(message.strangers) - _SHOWN} more" if len(message.strangers) > _SHOWN else ""
+        text = f"Pods of the account bill that this ledger does not know: {names}{more}. `%autopod pods` lists them."
+        if not step.said(text):
+            step.notice(Level.WARNING, text)
+
+
+def _low_usd(step: Step, message: AccountSeen) -> Decimal:
+    ours = sum((pod.offer.price_per_hour_usd for pod in step.pods.values() if may_bill(pod.state)), Decimal(0))
+    return max(ours, message.spend_per_hour_usd or Decimal(0))
 
 
 def _wish(step: Step, pod: PodData) -> GuardWish:

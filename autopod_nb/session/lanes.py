@@ -14,6 +14,7 @@ from autopod_nb.session.effects import (
     BeatWatchdog,
     BootPod,
     CancelPrompt,
+    CheckAccount,
     CreatePod,
     DropLine,
     Effect,
@@ -62,6 +63,7 @@ _LANES: dict[type, str] = {
     BeatWatchdog: _CARE,
     ArmWatchdog: "guard",  # takes its time when the provider does not answer the pod
     KeepReaper: _CARE,
+    CheckAccount: _CARE,
     # quick, and must not wait for what they abort
     DropLine: "control",
     ForgetPrompt: "control",

@@ -197,4 +197,6 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.SpentSeen: limit_rules.spent_seen,
     events.SshOpened: guard_steps.ssh_opened,
     events.PodGuarded: guard_steps.guarded,
+    events.ReaperSeen: guard_steps.reaper_seen,
+    events.AccountSeen: guard_steps.account_seen,
 }

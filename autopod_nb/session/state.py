@@ -182,6 +182,7 @@ class SessionState:
         prompts: prompt id → job id, of jobs that are not over.
         spent_usd: money kind → charges so far.
         limits: (money kind, which limit) → how near it is, so that each warning comes once.
+        reaper: whether the process runs that ends pods when this one is gone; None as long as none is needed.
         ledger_usd: money kind → what the ledger held when it was last read.
         notices: lines for the person, newest last.
     """
@@ -194,5 +195,6 @@ class SessionState:
     prompts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     spent_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
     limits: Mapping[tuple[MoneyKind, str], LimitLevel] = field(default_factory=lambda: MappingProxyType({}))
+    reaper: bool | None = None
     ledger_usd: Mapping[MoneyKind, Spent] = field(default_factory=lambda: MappingProxyType({}))
     notices: tuple[Notice, ...] = ()

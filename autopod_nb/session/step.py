@@ -40,6 +40,7 @@ class Step:
         self.spent_usd = dict(state.spent_usd)
         self.limits = dict(state.limits)
         self.ledger_usd = state.ledger_usd
+        self.reaper = state.reaper
         self._notices: list[Notice] = []
         self._effects: list[Effect] = []
         self._writes: list[LedgerWrite] = []
@@ -152,6 +153,7 @@ class Step:
             spent_usd=MappingProxyType(self.spent_usd),
             limits=MappingProxyType(self.limits),
             ledger_usd=self.ledger_usd,
+            reaper=self.reaper,
             notices=(*self._before.notices, *self._notices)[-_KEPT_NOTICES:],
         )
         return state, tuple(self._effects)

@@ -44,6 +44,7 @@ class Viewer:
             cost_usd=MappingProxyType(_costs(state, now)),
             limit_usd=state.limit_usd,
             notices=state.notices,
+            reaper=state.reaper,
         )
 
     def _job_views(self, state: SessionState, now: Moment) -> MappingProxyType[str, JobView]:

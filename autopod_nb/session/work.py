@@ -21,6 +21,7 @@ from autopod_nb.session.effects import (
     BeatWatchdog,
     BootPod,
     CancelPrompt,
+    CheckAccount,
     CreatePod,
     DropLine,
     Effect,
@@ -75,7 +76,7 @@ class Worker:
         self._scribe = Scribe(ledger, clock, post)
         self._pods = PodWork(settings, provider=provider, clock=clock, post=post)
         ends = EndWork(provider, post)
-        care = CareWork(settings, provider=provider, link=self._pods.link, clock=clock, post=post)
+        care = CareWork(settings, provider=provider, ledger=ledger, link=self._pods.link, clock=clock, post=post)
         jobs = JobWork(self._pods.link, clock=clock, post=post)
         self._hands: dict[type, Callable[[Any], None]] = {
             AskOffers: self._pods.offers,
@@ -85,6 +86,7 @@ class Worker:
             ArmWatchdog: care.arm,
             BeatWatchdog: care.beat,
             KeepReaper: care.keep_reaper,
+            CheckAccount: care.check_account,
             CreatePod: self._pods.create,
             BootPod: self._pods.boot,
             AdoptPod: self._pods.adopt,

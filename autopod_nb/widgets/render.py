@@ -132,6 +132,7 @@ def session_text(snapshot: Snapshot) -> str:
         ("Pods", [pod_line(pod) for pod in snapshot.pods.values()] or ["none: `%autopod connect` rents one"]),
         ("Jobs", [*(job_line(view) for view in jobs), *([rest] if rest else [])] or ["none"]),
         ("Cost", money_lines(snapshot)),
+        ("Guards", [] if snapshot.reaper is None else [f"reaper {'runs' if snapshot.reaper else 'starts'}"]),
         ("Notices", [notice_line(notice) for notice in snapshot.notices[-_NOTICES:]]),
     ]
     return "\n".join("\n  ".join([title, *lines]) for title, lines in blocks if lines)

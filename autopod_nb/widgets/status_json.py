@@ -25,6 +25,7 @@ def status_json(snapshot: Snapshot | None) -> str:
         "cost_usd": {kind.value: str(amount) for kind, amount in snapshot.cost_usd.items()},
         "limit_usd": None if snapshot.limit_usd is None else str(snapshot.limit_usd),
         "notices": [_notice(notice) for notice in snapshot.notices],
+        "reaper": snapshot.reaper,
     }
     return json.dumps(facts, indent=2, ensure_ascii=False)
 

@@ -294,7 +294,13 @@ class World:
                 self._fetch(pod_id, spec, attempt, prompt_id)
             case effects.CancelPrompt(job_id=job_id, attempt=attempt):
                 self._soon(1, job_events.PromptCancelled(job_id=job_id, attempt=attempt, gone=True))
-            case effects.LookAtGpu() | effects.DropLine() | effects.ForgetPrompt() | effects.KeepReaper():
+            case (
+                effects.LookAtGpu()
+                | effects.DropLine()
+                | effects.ForgetPrompt()
+                | effects.KeepReaper()
+                | effects.CheckAccount()
+            ):
                 pass
             case _:
                 self._worker.do([effect])

@@ -7,7 +7,14 @@ from decimal import Decimal
 
 from autopod_nb.pods.guard import GuardWish
 from autopod_nb.session import events
-from autopod_nb.session.effects import ArmWatchdog, BeatWatchdog, CreatePod, KeepReaper
+from autopod_nb.session.effects import (
+    ArmWatchdog,
+    BeatWatchdog,
+    CheckAccount,
+    CreatePod,
+    KeepReaper,
+    TerminateAtProvider,
+)
 from tests.session.story import Story
 
 
@@ -67,3 +74,44 @@ def test_one_that_can_do_nothing_is_told_once() -> None:
         story.tell(events.PodGuarded(pod_id="p1", armed=True, can_act=False, words="its key is refused."))
     assert story.pod().armed is False
     assert story.notices().count("no watchdog that could end it: its key is refused.") == 1
+
+
+def test_the_account_is_looked_at_with_the_first_pod_and_now_and_then() -> None:
+    story = guarded_story()
+    story.connect()
+    assert len(story.take(CheckAccount)) == 1
+    story.tell(events.PodCreated(pod_id="p1", provider_id="id-1"))
+    story.pass_time(700)
+    assert len(story.take(CheckAccount)) == 2
+
+
+def test_strange_pods_and_a_low_balance_are_told_once_and_nothing_is_done_to_them() -> None:
+    """An hour costs 3600 dollars here."""
+    story = guarded_story()
+    story.boot()
+    story.take(TerminateAtProvider)
+    for _ in range(2):
+        story.tell(
+            events.AccountSeen(balance_usd=Decimal(100), spend_per_hour_usd=Decimal(0), strangers=("mine-not", "x"))
+        )
+    assert story.notices().count("bill that this ledger does not know: mine-not, x.") == 1
+    assert story.notices().count("has 100.00 USD left, less than an hour's worth") == 1
+    assert not story.take(TerminateAtProvider)
+
+
+def test_an_account_that_is_well_is_not_worth_a_word() -> None:
+    story = guarded_story()
+    story.boot()
+    story.tell(events.AccountSeen(balance_usd=Decimal(5000), spend_per_hour_usd=None, strangers=()))
+    story.tell(events.AccountSeen(balance_usd=None, spend_per_hour_usd=None, strangers=()))
+    assert story.notices() == ""
+
+
+def test_a_reaper_that_does_not_come_up_is_told_and_one_that_starts_is_not() -> None:
+    story = guarded_story()
+    story.tell(events.ReaperSeen(running=False))
+    story.tell(events.ReaperSeen(running=True))
+    assert story.notices() == ""
+    for _ in range(3):
+        story.tell(events.ReaperSeen(running=False))
+    assert story.notices().count("The reaper does not run") == 1
