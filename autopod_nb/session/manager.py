@@ -59,6 +59,7 @@ class Session(EndDoors):
             owner=owner,
             stuck_minutes=settings.stuck_minutes,
             boot_minutes=settings.boot_minutes,
+            can_stop=provider.capabilities.can_stop,
             outlives=provider.capabilities.outlives,
             watchdog=provider.capabilities.watchdog_url is not None,
             pod_limit_usd=settings.pod_limit_usd,

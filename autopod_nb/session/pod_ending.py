@@ -10,15 +10,21 @@ from autopod_nb.models.pod import PodEvent, PodState
 from autopod_nb.models.snapshot import Level
 from autopod_nb.session import books, job_steps, pod_fallback
 from autopod_nb.session.effects import DropLine, StopAtProvider, TerminateAtProvider
-from autopod_nb.session.state import JobData, PodData, WhyCancel
+from autopod_nb.session.state import Ending, JobData, PodData, WhyCancel
 from autopod_nb.session.step import Step
 
 ENDING = (PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
 
 
 def end(step: Step, pod: PodData) -> None:
-    """The rule: with results that are not here yet stop, else terminate."""
-    if unsaved(step, pod) and pod.provider_id is not None and pod.state is not PodState.STOPPED:
+    """The rule: with results that are not here yet stop, else terminate.
+
+    A machine that cannot be stopped is kept as long as it has some, until the session itself ends.
+    """
+    if unsaved(step, pod) and not step.rules.can_stop:
+        if pod.ending is Ending.NOW:
+            terminate(step, pod)
+    elif unsaved(step, pod) and pod.provider_id is not None and pod.state is not PodState.STOPPED:
         kept = [job.job_id for job in step.jobs_of(pod) if job.state is JobState.COLLECTING]
         step.notice(
             Level.WARNING,

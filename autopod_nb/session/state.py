@@ -32,6 +32,7 @@ class Rules:
         owner: this process, for the owner lease.
         stuck_minutes: a job without progress is reported after this.
         boot_minutes: a pod that is not ready after this is given up.
+        can_stop: a pod can be stopped and keeps what is on it.
         outlives: pods bill on when every process of ours is gone.
         watchdog: there is one on each pod.
         pod_limit_usd: a pod ends here; None for no limit.
@@ -45,6 +46,7 @@ class Rules:
     owner: Owner
     stuck_minutes: Decimal
     boot_minutes: Decimal
+    can_stop: bool = True
     outlives: bool = False
     watchdog: bool = False
     pod_limit_usd: Decimal | None = None

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from autopod_nb.clock import SystemClock, TestClock
+from autopod_nb.clock import Deadline, SystemClock, TestClock
 from autopod_nb.config import Settings, read_settings
 from autopod_nb.config_file import set_value
-from autopod_nb.errors import AuthFailed, ConfigError, Gone, NoCapacity, ProviderError, Uncertain
+from autopod_nb.errors import AuthFailed, ConfigError, Gone, NoCapacity, ProviderError, Uncertain, UsageError
 from autopod_nb.jobs.spec import make_spec
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind
@@ -381,6 +381,14 @@ def _render(settings: Settings, folder: Path) -> Path:
         pod = session.snapshot.pods[pod_id]
         assert pod.state in (PodState.READY, PodState.BUSY)
         assert (pod.kind, pod.price_per_hour_usd) == (MoneyKind.REAL, Decimal("0.25"))
+        for end in (session.stop, session.kill):
+            with pytest.raises(UsageError, match=r"is refused: .*`disconnect` lets go of it"):
+                end(pod_id)
+        assert session.disconnect() == pod_id
+        deadline = Deadline(clock, _WITHIN_S)
+        while not (snapshot := session.snapshot).pods[pod_id].over:
+            assert not deadline.passed, snapshot.notices
+            session.wait_newer(snapshot.number, 1)
     finally:
         session.close()
     return output

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.errors import UsageError
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
 from tests.fakes.service import RunpodService
@@ -128,3 +129,18 @@ def test_a_pod_whose_port_changes_is_found_again(rent: Callable[..., Rented]) ->
     assert rented.pod(pod_id).state in (PodState.READY, PodState.BUSY)
     rented.session.stop()
     assert len(rented.until_nothing_bills()) == 1
+
+
+def test_a_pod_that_no_ledger_knows_is_touched_only_when_it_is_named_with_yes(rent: Callable[..., Rented]) -> None:
+    rented = rent()
+    (theirs,) = rented.service.rows(1, "somebody-else")
+    rented.rent()
+    rented.until(lambda snapshot: any("does not know: somebody-else" in each.text for each in snapshot.notices))
+    with pytest.raises(UsageError, match=f"kill {theirs} --yes"):
+        rented.session.kill(theirs)
+    assert not rented.service.pod(theirs)["is_gone"]
+    assert rented.session.kill(theirs, yes=True) == theirs
+    rented.until(lambda snapshot: any("is gone" in each.text for each in snapshot.notices))
+    assert rented.service.pod(theirs)["is_gone"]
+    with pytest.raises(UsageError, match="No pod 'nobody'"):
+        rented.session.kill("nobody", yes=True)

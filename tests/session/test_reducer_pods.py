@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -537,3 +538,20 @@ def test_the_time_without_a_line_is_not_counted_as_silence_of_comfyui() -> None:
     story.pass_time(10)
     assert not story.take(TerminateAtProvider)
     assert "does not answer" not in story.notices()
+
+
+def test_a_machine_that_cannot_be_stopped_is_kept_with_its_results_until_the_session_ends() -> None:
+    story = Story()
+    story.state = replace(story.state, rules=replace(story.state.rules, can_stop=False))
+    story.boot(idle_minutes="1")
+    story.submit()
+    story.run()
+    story.over()
+    for _ in range(30):
+        story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="No space left.", lost=False))
+        story.pass_time(30)
+    assert not story.take(StopAtProvider)
+    assert not story.take(TerminateAtProvider)
+    assert story.job().state is JobState.COLLECTING
+    story.tell(commands.CloseSession())
+    assert story.take(TerminateAtProvider)
