@@ -128,13 +128,22 @@ def log_lines(frames: list[dict[str, Any]], normal: Normal) -> list[Any]:
     return [(normal.text(entry["m"]), size) for entry, size in entries]
 
 
+def is_only_the_end(story: Any) -> bool:
+    """A socket that opens as a job ends unseen may just catch its last word: it comes after the history entry."""
+    _, messages, _ = story
+    return [kind for kind, _ in messages] == ["executing"] and messages[0][1]["node"] is None
+
+
 def check_sockets(player: Player, normal: Normal) -> None:
     for socket, listener in player.sockets.items():
         wanted = stories(recorded(player, socket), Normal({}))
         heard = stories(listener.frames, normal)
         if ends_with_a_post(player, socket):
             heard = heard[: len(wanted)]
-        assert [story.comparable() for story in heard] == [story.comparable() for story in wanted], socket
+        told = [story.comparable() for story in heard]
+        if not wanted:
+            told = [each for each in told if not is_only_the_end(each)]
+        assert told == [story.comparable() for story in wanted], socket
         greetings = [f["type"] for f in listener.frames[:3] if f["type"] in {"status", "feature_flags"}]
         assert greetings[0] == "status"
         assert log_lines(listener.frames, normal) == log_lines(recorded(player, socket), Normal({}))

@@ -38,7 +38,7 @@ def test_verbs_are_offered_and_nothing_else(shell: InteractiveShell, before: str
         ("%autopod connect --g", ["--gpu", "--gpu-count"]),
         ("%autopod connect --gpu A", ["A40", "A5000", "A6000"]),
         ("%autopod connect --gpu A40 --gpu", ["--gpu-count"]),
-        ("%autopod connect --provider ", ["local"]),
+        ("%autopod connect --provider lo", ["local"]),
         ("%autopod status --", ["--json"]),
         ("%autopod connect --cloud ", ["community", "secure"]),
         ("%autopod gpus --min", ["--min-vram"]),
