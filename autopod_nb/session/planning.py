@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal
 
 from autopod_nb.config import Settings
 from autopod_nb.errors import NoCapacity, UsageError, nearest
 from autopod_nb.models.offer import Offer, OfferQuery, PodShape, Stock, gpu_key
 from autopod_nb.session.commands import PodPlan, PodRequest
 
+_MINUTES_AN_HOUR = 60
+_CENT = Decimal("0.01")
 _MOST_FALLBACKS = 7  # beyond that the wishes are at fault; a guess
 _STOCK_ORDER = (Stock.HIGH, Stock.MEDIUM, Stock.UNKNOWN, Stock.LOW, Stock.NONE)
 
@@ -68,6 +70,12 @@ def make_plan(request: PodRequest, offers: Sequence[Offer], settings: Settings) 
     _require_positive("--max-cost", limit)
     _require_positive("--idle-minutes", idle_minutes)
     chosen, notes = _choose(request, _fitting(request, offers, settings), settings.gpu_preferences)
+    if limit is not None and limit * _MINUTES_AN_HOUR < chosen[0].price_per_hour_usd:
+        least = (chosen[0].price_per_hour_usd / _MINUTES_AN_HOUR).quantize(_CENT, rounding=ROUND_UP)
+        raise UsageError(
+            f"--max-cost {limit} is less than one minute of {chosen[0].label} costs, so nothing could come of it:"
+            f" say at least {least}."
+        )
     needs_yes = [offer.price_per_hour_usd > settings.confirm_above_usd_per_hour for offer in chosen]
     fallbacks = [offer for offer, asks in zip(chosen[1:], needs_yes[1:], strict=True) if needs_yes[0] or not asks]
     return PodPlan(

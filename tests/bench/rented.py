@@ -26,12 +26,12 @@ def a_service() -> Iterator[tuple[RunpodService, Path]]:
 
 
 @contextmanager
-def a_tenant(service: RunpodService, folder: Path, **settings: str) -> Iterator[Tenant]:
+def a_tenant(service: RunpodService, folder: Path) -> Iterator[Tenant]:
     """A session, closed in the end; the variables of this process are as before then."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("AUTOPOD_", "RUNPOD_"))]:
             patch.delenv(name)
-        tenant = Tenant(folder, service, patch, timeout_s=25.0, **settings)
+        tenant = Tenant(folder, service, patch, timeout_s=25.0)
         try:
             yield tenant
         finally:

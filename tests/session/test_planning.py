@@ -98,6 +98,10 @@ def test_memory_and_price_are_wishes_that_are_kept(request_: PodRequest, first: 
         ),
         (PodRequest(session_limit_usd=Decimal(0)), "--max-cost 0 is not above zero"),
         (PodRequest(idle_minutes=Decimal(-1)), "--idle-minutes -1 is not above zero"),
+        (
+            PodRequest(gpu="H100 PCIe", session_limit_usd=Decimal("0.04")),
+            r"--max-cost 0\.04 is less than one minute of H100 PCIe × 1 costs.*at least 0\.05",
+        ),
     ],
 )
 def test_a_wish_that_nothing_meets_is_one_line_with_what_there_is(request_: PodRequest, words: str) -> None:
