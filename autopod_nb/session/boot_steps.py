@@ -126,7 +126,7 @@ def ready(step: Step, message: PodReady) -> None:
     if pod.state is PodState.CONNECTING:
         pod = replace(pod, local_port=message.local_port, phase=f"ComfyUI {message.comfyui_version}")
         pod = step.move_pod(replace(pod, idle_since_s=step.now.s), PodEvent.COMFY_READY)
-        guard_steps.arm(step, pod)  # again, for now it is known where ComfyUI listens
+        guard_steps.arm(step, pod)
         for job in step.jobs_of(pod):  # it was started again for the results that are on it
             job_steps.fetch_again(step, job)
         if pod.ending is not None:

@@ -56,7 +56,8 @@ def tick(step: Step, number: int) -> None:
         step.emit(CheckAccount())
     if step.rules.watchdog and number % _BEAT_EVERY_S == 0:
         for pod in bills:
-            if pod.state in _WITH_LINE and pod.armed is not None:
+            if pod.state in _WITH_LINE:
+                arm(step, pod)  # does nothing where it runs; arming may have failed before
                 step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
 
 

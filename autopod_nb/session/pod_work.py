@@ -121,6 +121,7 @@ class PodWork:
             launch.open_line(link, address, self._ssh_key(), deadline=ssh, clock=self._clock)
             self._post(events.SshOpened(pod_id=pod_id))
             self._place_comfyui(pod_id, link, address, deadline)
+            self._post(events.SshOpened(pod_id=pod_id))  # again: by now it is known which queue the watchdog looks at
             self._post(events.PodPhase(pod_id=pod_id, phase="waiting for ComfyUI"))
             self._open_comfyui(pod_id, link, deadline)
         except AutopodError as error:

@@ -117,7 +117,10 @@ class Tunnel:
                 selector.select()
                 with contextlib.suppress(OSError):  # nobody there, or gone again
                     sock, _ = self._listener.accept()
-                    self._serve(sock)
+                    try:
+                        self._serve(sock)
+                    except OSError:
+                        sock.close()
 
     def _serve(self, sock: socket.socket) -> None:
         with self._lock:
@@ -179,7 +182,6 @@ class _Relay:
             channel = self._ssh.open_channel(*self._remote)
         except SshError as error:
             _log.info("tunnel: %s", error)
-            self._sock.close()
         else:
             with self._lock:
                 self._channel = channel
@@ -188,6 +190,7 @@ class _Relay:
                 channel.close()
             self._carry(channel)
         finally:
+            self._sock.close()
             self._on_end(self)
 
     def _carry(self, channel: paramiko.Channel) -> None:
@@ -203,7 +206,6 @@ class _Relay:
         channel.status_event.wait()  # set when the channel is closed, by the pod, by us, or with the SSH connection
         self.close()
         self._up.join(_CLOSE_S)
-        self._sock.close()
 
     def _run_up(self, _: threading.Event) -> None:
         channel = self._channel

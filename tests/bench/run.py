@@ -36,17 +36,21 @@ class Row:
 
 def row(name: str, value: float, unit: str, aim: float, note: str) -> Row:
     """A figure that is to be at most *aim*."""
-    return Row(name=name, value=round(value, 3), unit=unit, aim=aim, ok=value <= aim, note=note)
+    return Row(name=name, value=round(value, 6), unit=unit, aim=aim, ok=value <= aim, note=note)
 
 
 def main() -> int:
     """Measure the rows that are asked for, all by default."""
     from tests.bench import (  # noqa: PLC0415 - after the path is set
+        bill_drift,
         event_to_snapshot,
         history_100k,
         job_overhead,
         kernel_memory,
+        kill_on_wire,
         load_ext,
+        orphan_seconds,
+        overshoot,
         restart_adopted,
     )
 
@@ -57,6 +61,10 @@ def main() -> int:
         "kernel_mb_after_1000_jobs": kernel_memory.measure,
         "restart_to_adopted_s": restart_adopted.measure,
         "history_100k_s": history_100k.measure,
+        "kill_on_wire_ms": kill_on_wire.measure,
+        "overshoot_usd": overshoot.measure,
+        "bill_drift_percent": bill_drift.measure,
+        "orphan_seconds_worst": orphan_seconds.measure,
     }
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("rows", nargs="*", choices=[[], *benches], help="all by default")
@@ -67,7 +75,7 @@ def main() -> int:
         rows.append(done)
         verdict = "ok" if done.ok else "MISSED"
         print(
-            f"{done.name:28} {done.value:10.3f} {done.unit:6} aim ≤ {done.aim:<8g} {verdict:7} {done.note}", flush=True
+            f"{done.name:28} {done.value:12.6g} {done.unit:6} aim ≤ {done.aim:<8g} {verdict:7} {done.note}", flush=True
         )
     OUTPUT.parent.mkdir(exist_ok=True)
     machine = {"python": platform.python_version(), "machine": platform.machine(), "system": platform.system()}
