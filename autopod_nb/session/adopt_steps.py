@@ -138,6 +138,9 @@ def lease_lost(step: Step, message: LeaseLost) -> None:
     pod = step.pods.get(message.pod_id)
     if pod is None or is_over(pod.state):
         return
+    if not message.taken:
+        step.record(books.lease_taken(pod.pod_id, step.rules, step.now))
+        return
     for job in step.jobs_of(pod):
         text = f"Another process took over its pod {pod.pod_id}; `%autopod history` shows how it ends."
         step.prompts.pop(job.prompt_id, None)

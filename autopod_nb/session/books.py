@@ -96,6 +96,11 @@ def charged(charge: Charge, session_id: str) -> LedgerWrite:
     return ChargeRecorded(session_id=session_id, charge=charge)
 
 
+def lease_taken(pod_id: str, rules: Rules, now: Moment) -> LedgerWrite:
+    """A pod that nobody owns is ours."""
+    return LeaseTaken(pod_id=pod_id, owner=rules.owner, at=now.at)
+
+
 def lease_taken_over(pod_id: str, rules: Rules, now: Moment, stale_before: datetime) -> LedgerWrite:
     """The pod of an owner that was last heard of before *stale_before* becomes ours."""
     return LeaseTaken(pod_id=pod_id, owner=rules.owner, at=now.at, stale_before=stale_before)

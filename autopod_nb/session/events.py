@@ -229,9 +229,10 @@ class PodMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLost:
-    """The ledger says that another process owns the pod by now."""
+    """The ledger refused to renew our lease. ``taken``: another process owns the pod; else nobody does."""
 
     pod_id: str
+    taken: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,12 +106,16 @@ class Scribe:
         renewals = [record for record in effect.writes if isinstance(record, LeaseRenewed)]
         if len(renewals) == len(effect.writes):
             for record in renewals:
-                self._post(events.LeaseLost(pod_id=record.pod_id))
+                self._post(events.LeaseLost(pod_id=record.pod_id, taken=self._is_taken(record.pod_id)))
             return
         _log.error("the ledger refused %s: %s", [type(record).__name__ for record in effect.writes], why)
         self._post(events.LedgerFailed(why=why))
         for message in effect.then:
             self._refuse(message, why)
+
+    def _is_taken(self, pod_id: str) -> bool:
+        """Whether somebody owns the pod; nobody does in a ledger that was rebuilt without its leases."""
+        return any(row.lease is not None for row in self._ledger.read_pods() if row.pod_id == pod_id)
 
     def _acknowledge(self, effect: WriteLedger) -> None:
         for message in effect.then:

@@ -18,6 +18,7 @@ from autopod_nb.models.pod import ObservedState, PodState
 from autopod_nb.session import adoption, commands, events, job_events
 from autopod_nb.session.commands import Adopt
 from autopod_nb.session.effects import CancelPrompt, DropLine, FetchResults, TerminateAtProvider
+from autopod_nb.storage.leases import LeaseTaken
 from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
 from tests.session.money_world import World
 from tests.session.story import START, TEMPLATE, Story
@@ -51,7 +52,7 @@ def test_a_session_whose_lease_was_taken_lets_go_of_the_pod_and_writes_nothing_o
     story.run()
     story.writes.clear()
     story.take(DropLine)
-    story.tell(events.LeaseLost(pod_id="p1"))
+    story.tell(events.LeaseLost(pod_id="p1", taken=True))
     assert (story.pod().state, story.pod().phase) == (PodState.TERMINATED, "taken over by another process")
     assert story.take(DropLine)
     assert not story.take(TerminateAtProvider)
@@ -60,6 +61,16 @@ def test_a_session_whose_lease_was_taken_lets_go_of_the_pod_and_writes_nothing_o
     story.pass_time(30)
     assert not [write for write in story.writes if getattr(write, "pod_id", "p1") == "p1"]
     assert "was taken over by another process" in story.notices()
+
+
+def test_a_lease_that_nobody_has_is_taken_again_and_the_pod_goes_on() -> None:
+    """As in a ledger that was rebuilt from a copy without it."""
+    story = Story()
+    story.boot()
+    story.writes.clear()
+    story.tell(events.LeaseLost(pod_id="p1", taken=False))
+    assert [type(write) for write in story.writes] == [LeaseTaken]
+    assert story.pod().state is PodState.READY
 
 
 def test_which_files_a_job_made_is_in_the_ledger_before_they_are_fetched(

@@ -17,7 +17,9 @@ from autopod_nb.session import events, job_events
 from autopod_nb.session.effects import WriteLedger
 from autopod_nb.session.events import Message
 from autopod_nb.session.scribe import Scribe
+from autopod_nb.storage.leases import LeaseRenewed, LeaseTaken
 from autopod_nb.storage.ledger import Ledger
+from autopod_nb.storage.rows import Owner, Role
 from autopod_nb.storage.writes import ChargeRecorded, JobRecorded, PodChanged, PodIntent
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -120,3 +122,20 @@ def test_what_the_ledger_will_never_take_is_left_out_and_takes_no_charge_with_it
     ledger.close()  # what is kept is told when it is tried again
     scribe.write([WriteLedger(writes=(_job("j"),))])
     assert [type(message) for message in posted] == [events.LedgerFailed]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_lease_that_cannot_be_renewed_is_told_with_whether_somebody_has_it(ledger: Ledger, *, taken: bool) -> None:
+    posted: list[Message] = []
+    scribe = Scribe(ledger, SystemClock(), posted.append)
+    scribe.write([WriteLedger(writes=(_intent(),))])
+    if taken:
+        other = Owner(owner_id="other", role=Role.REAPER, host="h", pid=2)
+        ledger.write([LeaseTaken(pod_id="p1", owner=other, at=NOW)])
+    renewal = LeaseRenewed(pod_id="p1", owner_id="ours", at=NOW)
+    scribe.write([WriteLedger(writes=(renewal, _job("beside"))), WriteLedger(writes=(renewal,))])
+    assert [message for message in posted if isinstance(message, events.LeaseLost)] == [
+        events.LeaseLost(pod_id="p1", taken=taken)
+    ] * 2
+    assert len(ledger.read_jobs()) == 1, "what was written beside it is written"
+    ledger.close()
