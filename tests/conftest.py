@@ -50,12 +50,23 @@ def _nothing_is_left_by_the_module(request: pytest.FixtureRequest) -> Iterator[N
         assert not left, f"left by the module: {'; '.join(left)}"
 
 
+def _lives_beside(request: pytest.FixtureRequest) -> bool:
+    """Whether a fixture that outlives this test may be at work during it: its own, or one of an earlier test here."""
+    items = request.session.items
+    for item in reversed(items[: items.index(request.node) + 1]):
+        if item.path != request.node.path:
+            return False
+        if _shares(item, ("class", "module", "package", "session")):
+            return True
+    return False
+
+
 @pytest.fixture(autouse=True)
 def _nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves a thread or a child; one that shares a fixture is checked when that has ended."""
+    """Fail a test that leaves a thread or a child; where a fixture outlives it, that is looked at when that ends."""
     before = alive()
     yield
-    if not _shares(request.node, ("class", "module", "package", "session")):
+    if not _lives_beside(request):
         left = left_since(before, _GRACE_S)
         assert not left, f"left by the test: {'; '.join(left)}"
 
