@@ -32,7 +32,7 @@ _PROVIDERS: dict[str, Callable[[Path], Account]] = {
 }
 
 
-@pytest.fixture(scope="module", params=_PROVIDERS)
+@pytest.fixture(scope="module", params=["local", "runpod", pytest.param("runpod_sdk", marks=pytest.mark.slow)])
 def open_account(request: pytest.FixtureRequest) -> Callable[[Path], Account]:
     """Opens an account whose local files lie in the folder; the caller closes it."""
     return _PROVIDERS[request.param]

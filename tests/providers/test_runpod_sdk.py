@@ -47,9 +47,12 @@ _NASTY = (
     "",
 )
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("runpod") is None, reason="no package runpod: pip install 'autopod-nb[runpod-sdk]'"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("runpod") is None, reason="no package runpod: pip install 'autopod-nb[runpod-sdk]'"
+    ),
+]
 
 
 def _provider_at(

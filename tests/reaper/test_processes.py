@@ -19,7 +19,7 @@ from autopod_nb.storage.writes import PodChanged
 from tests.reaper.rows import a_dead_pid, a_living_pid, write_pod
 from tests.reaper.world import ROOT, World
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -99,7 +99,6 @@ def test_when_both_are_killed_the_next_call_starts_another(owned: World) -> None
     over(owned)
 
 
-@pytest.mark.slow
 def test_a_job_survives_the_death_of_kernel_worker_and_supervisor(world: World) -> None:
     """One after another, in mid-job: it is delivered once, and its pod is gone."""
     told = world.kernel(steps=60)
@@ -126,7 +125,6 @@ def owner_of(world: World, pod_id: str) -> int | None:
     return lease.owner.pid if lease is not None and lease.owner.role is Role.REAPER else None
 
 
-@pytest.mark.slow
 def test_sigterm_ends_it_and_leaves_the_pods_to_the_next(world: World) -> None:
     """As when the machine is shut down: the lease is given up, so that whoever comes next need not wait."""
     told = world.kernel(steps=900)

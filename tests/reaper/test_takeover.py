@@ -22,7 +22,7 @@ from autopod_nb.storage.rows import Owner, Role
 from tests.reaper.rows import a_dead_pid, a_living_pid, write_pod
 from tests.reaper.world import World
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 def test_a_job_of_a_killed_kernel_is_finished_fetched_and_its_pod_ended(world: World) -> None:
@@ -54,7 +54,6 @@ def test_an_idle_pod_of_a_killed_kernel_is_ended_within_a_minute(world: World) -
     assert world.row(told["pod_id"]).state is PodState.TERMINATED
 
 
-@pytest.mark.slow
 def test_a_kernel_that_lives_keeps_its_pod_after_a_sleep(world: World) -> None:
     """Its lease is five minutes old when the machine wakes up; it renews it, and the reaper leaves it alone."""
     told = world.kernel()
@@ -98,7 +97,6 @@ def test_a_new_kernel_gets_pod_and_running_job_from_the_reaper(world: World) -> 
     world.until_over()
 
 
-@pytest.mark.slow
 def test_a_pod_that_somebody_has_taken_is_let_go(world: World) -> None:
     """After a sleep the reaper's own lease may be late, and a kernel quicker: two must not command one pod."""
     told = world.kernel(steps=200)
@@ -120,7 +118,6 @@ def test_a_pod_that_somebody_has_taken_is_let_go(world: World) -> None:
     world.until_over()
 
 
-@pytest.mark.slow
 def test_results_that_could_not_be_fetched_are_fetched_when_there_is_room(world: World) -> None:
     """The job is through and its files are on the pod, where only history knows them, when the kernel dies."""
     told = world.kernel(steps=10)
@@ -135,7 +132,6 @@ def test_results_that_could_not_be_fetched_are_fetched_when_there_is_room(world:
     assert world.job_state("kept") is JobState.DONE
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("is_writable", [True, False])
 def test_a_pod_that_was_stopped_with_results_is_started_for_them_once(world: World, *, is_writable: bool) -> None:
     """The kernel could not write the results, stopped the pod, and died. They are paid for, so they are not lost.
@@ -189,7 +185,6 @@ def test_a_rental_that_was_never_answered_is_looked_up_by_its_name(world: World,
     assert row.provider_id == (name if is_there else None)
 
 
-@pytest.mark.slow
 def test_a_job_that_cannot_be_followed_keeps_its_pod_until_the_idle_minutes_are_over(world: World) -> None:
     """Its template is not there any more: the pod may be rendering it all the same, so it is not ended at once."""
     told = world.kernel(steps=200)

@@ -76,6 +76,7 @@ def test_a_job_goes_on_while_the_line_is_cut_and_is_delivered(relayed: Live) -> 
     assert (relayed.out / "cut.png").exists()
 
 
+@pytest.mark.slow
 def test_a_job_that_ends_while_the_line_is_cut_is_delivered(relayed: Live) -> None:
     job = relayed.submit("slow", "unseen", steps=15)
     relayed.until_rendering(job)

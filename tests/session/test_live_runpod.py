@@ -64,6 +64,7 @@ LOST = ["cut_after", "error_500_after", "html_502_after", "opaque_error_after"]
 NOT_DONE = ["error_500", "html_502", "cut_before"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", LOST)
 def test_after_an_answer_that_is_lost_there_is_one_pod_and_it_is_used(rent: Callable[..., Rented], fault: str) -> None:
     """It is looked up by its name; create is never repeated."""
@@ -90,6 +91,7 @@ def test_when_nothing_was_made_after_all_that_is_said_and_nothing_bills(
     assert len(rented.service.requests("POST /v2/pods")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["no_capacity", "no_capacity_disk", "pool_forbidden"])
 def test_without_capacity_the_next_choice_is_rented(rent: Callable[..., Rented], fault: str) -> None:
     rented = rent()
@@ -102,6 +104,7 @@ def test_without_capacity_the_next_choice_is_rented(rent: Callable[..., Rented],
     assert bill["name"].endswith("-3")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["never_boots", "ports_never", "image_hangs", "image_exits"])
 def test_a_pod_that_never_comes_up_is_gone_before_the_next_is_rented(rent: Callable[..., Rented], fault: str) -> None:
     rented = rent(AUTOPOD_BOOT_MINUTES="3")
@@ -117,6 +120,7 @@ def test_a_pod_that_never_comes_up_is_gone_before_the_next_is_rented(rent: Calla
     assert gone["billing_ended_at"] <= used["segments"][0]["start"]
 
 
+@pytest.mark.slow
 def test_a_pod_whose_port_changes_is_found_again(rent: Callable[..., Rented]) -> None:
     rented = rent()
     pod_id = rented.rent()

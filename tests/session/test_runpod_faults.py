@@ -56,10 +56,12 @@ def pictures(service: RunpodService, tmp_path_factory: pytest.TempPathFactory) -
 QUICK = [
     Case(step=Step.CREATE, troubles=(T("cut_after", _CREATE), T("list_empty", _LIST)), way=Way.STOP),
     Case(step=Step.BOOT, troubles=(T("html_502", _READ, 3), T("runtime_null", _READ, 3)), way=Way.BATCH),
+    Case(step=Step.END, troubles=(T("hang_after", _DELETE, seconds=35),), way=Way.STOP),
+]
+MORE = [
     Case(step=Step.TUNNEL, troubles=(T("port_change"), T("rate_limited", _READ)), way=Way.STOP),
     Case(step=Step.JOB, troubles=(T("network_gone", seconds=20),), way=Way.STOP),
     Case(step=Step.COLLECT, troubles=(T("port_change"), T("error_500", _READ, 4)), way=Way.STOP),
-    Case(step=Step.END, troubles=(T("hang_after", _DELETE, seconds=35),), way=Way.STOP),
     Case(step=Step.END, troubles=(T("error_500", _DELETE, 7), T("cut_after", _READ, 4)), way=Way.IDLE),
     Case(step=Step.END, troubles=(T("key_revoked", seconds=30),), way=Way.CLOSE),
 ]
@@ -131,7 +133,7 @@ END = [
     Case(step=Step.END, troubles=(T("network_gone", seconds=20), T("lock")), way=Way.CLOSE),
     Case(step=Step.END, troubles=(T("vanish"), T("error_500", _DELETE, 4)), way=Way.IDLE),
 ]
-SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in (*CREATE, *BOOT, *TUNNEL, *JOB, *COLLECT, *END)]
+SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in (*MORE, *CREATE, *BOOT, *TUNNEL, *JOB, *COLLECT, *END)]
 
 
 @pytest.mark.parametrize("case", [*QUICK, *SLOW], ids=str)

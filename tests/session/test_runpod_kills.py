@@ -14,7 +14,7 @@ from tests.session.rented_orphans import Orphans, orphans
 from tests.session.rented_story import MOST_S, picture_of
 from tests.session.rented_world import quick_service
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 _CREATE = "POST /v2/pods"
 _DELETE = "DELETE /v2/pods/{id}"
 
@@ -59,10 +59,7 @@ def check_result(home: Orphans) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    [
-        "rendering",
-        *(pytest.param(each, marks=pytest.mark.slow) for each in ("requested", "booting", "ready", "terminating")),
-    ],
+    ["rendering", "requested", "booting", "ready", "terminating"],
 )
 def test_the_reaper_ends_what_its_owner_left(home: Orphans, moment: str) -> None:
     """Whatever the owner was at; a job that runs is finished and fetched first."""
@@ -79,7 +76,6 @@ def test_the_reaper_ends_what_its_owner_left(home: Orphans, moment: str) -> None
         check_result(home)
 
 
-@pytest.mark.slow
 def test_the_reaper_fetches_what_its_owner_could_not(home: Orphans) -> None:
     """The folder for the results was a file; once it is away, the result comes and the pod goes."""
     home.own("collecting")

@@ -14,7 +14,7 @@ from tests.fakes.service import RunpodService
 from tests.session.rented_story import MOST_S, picture_of
 from tests.session.rented_world import Tenant, Trouble, quick_service, tenants
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 _ACTION = "POST /v2/pods/{id}/action"
 _READ = "GET /v2/pods/{id}"
 _DELETE = "DELETE /v2/pods/{id}"
@@ -55,15 +55,10 @@ def stop_with_a_result(tenant: Tenant, *troubles: Trouble) -> str:
     "troubles",
     [
         (T("error_500", _ACTION, 4), T("cut_after", _ACTION)),
-        *(
-            pytest.param(each, marks=pytest.mark.slow)
-            for each in (
-                (T("hang_after", _ACTION, 1, 35),),
-                (T("network_gone", seconds=20),),
-                (T("rate_limited", _ACTION, 2), T("html_502_after", _ACTION)),
-                (T("key_revoked", seconds=20),),
-            )
-        ),
+        (T("hang_after", _ACTION, 1, 35),),
+        (T("network_gone", seconds=20),),
+        (T("rate_limited", _ACTION, 2), T("html_502_after", _ACTION)),
+        (T("key_revoked", seconds=20),),
     ],
     ids=lambda troubles: "+".join(map(str, troubles)),
 )

@@ -57,6 +57,7 @@ def test_any_words_are_decided_by_the_rule_and_nonsense_waits(cases: list[Case])
     assert all(verdict == "wait" or verdict.startswith("act: ") for verdict in verdicts)
 
 
+@pytest.mark.slow
 def test_a_thousand_healthy_runs_with_late_heartbeats_are_never_stopped() -> None:
     """240,000 looks in one process; the silence comes as near as one poll to what would be an act."""
     dice = random.Random(20261124)  # noqa: S311 # a story that is the same at every run
