@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
 
 from autopod_nb.clock import Clock, Deadline
+from autopod_nb.comfyui.answers import Accepted, ServerInfo, Whereabouts
+from autopod_nb.comfyui.download import Download
 from autopod_nb.comfyui.history import QueueContent, decode_history, decode_queue
 from autopod_nb.comfyui.messages import decode_features
 from autopod_nb.comfyui.refusal import explain, input_choices, node_faults, unnamed_choices
@@ -24,66 +24,8 @@ from autopod_nb.models.job import RemoteFile
 _SMALL_BYTES = 1_000_000  # most answers are a few hundred bytes
 _LOG_BYTES = 8_000_000
 _LARGE_BYTES = 64_000_000  # queue and history carry whole workflows, /object_info 0.8 MB and more with custom nodes
-_PIECE_BYTES = 16 * 1024  # what came of a piece is lost when the line breaks in the middle of it
 _READY_TIMEOUT_S = 5.0  # a tunnel accepts at once, also when nothing listens at its end: then ask again
 _LOOK_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # between looks for a prompt whose acceptance was lost; a guess
-
-
-class Whereabouts(str, Enum):
-    """Where a prompt is on the server."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    ENDED = "ended"
-    NOWHERE = "nowhere"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerInfo:
-    """What a server says of itself. ``device`` is its first one, ``cpu`` without a GPU."""
-
-    version: str
-    device: str
-    python: str
-    pytorch: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """A workflow is in the queue.
-
-    Attributes:
-        number: its place: lower runs first.
-        node_errors: node id → one line, for outputs that will NOT be made although the rest runs.
-    """
-
-    number: float
-    node_errors: Mapping[str, str] = field(default_factory=dict)
-
-
-class Download:
-    """A file on its way, from :meth:`ComfyClient.view`.
-
-    Attributes:
-        start: first byte that comes; 0 when the server does not resume.
-        total_bytes: size of the whole file, None if the server does not tell.
-        etag: names this content of the file, empty if the server has none.
-    """
-
-    def __init__(self, answer: requests.Response) -> None:
-        self._answer = answer
-        self.etag = answer.headers.get("ETag", "")
-        self.start, self.total_bytes = 0, _whole_number(answer.headers.get("Content-Length"))
-        if answer.status_code == requests.codes.partial_content:
-            span, _, total = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
-            start = _whole_number(span.partition("-")[0])
-            if start is None:
-                raise ComfyError("ComfyUI sent a part of a file without saying which.")
-            self.start, self.total_bytes = start, _whole_number(total)
-
-    def __iter__(self) -> Iterator[bytes]:
-        """The bytes, in pieces of at most 16 KiB."""
-        return iter(self._answer.iter_content(_PIECE_BYTES))
 
 
 class ComfyClient:
@@ -345,7 +287,3 @@ class ComfyClient:
         if not isinstance(body, dict):
             raise ComfyError(f"What answers {path.partition('?')[0]} sends something else than an object.")
         return body
-
-
-def _whole_number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None

@@ -8,7 +8,6 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -16,9 +15,17 @@ from autopod_nb.clock import Clock, Deadline
 from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.comfyui.line import Line, LineLost
 from autopod_nb.comfyui.messages import decode_binary, decode_text
+from autopod_nb.comfyui.monitor_events import (
+    Connected,
+    Disconnected,
+    MonitorEvent,
+    PromptResultFound,
+    PromptVanished,
+    ServerRestarted,
+)
 from autopod_nb.comfyui.watchlist import Watchlist
 from autopod_nb.errors import ComfyError
-from autopod_nb.models.event import ComfyEvent, PromptOver, PromptResult, QueueStatus
+from autopod_nb.models.event import PromptOver, PromptResult, QueueStatus
 from autopod_nb.threads import ServiceThread
 
 _log = logging.getLogger(__name__)
@@ -33,42 +40,6 @@ _JITTER = 0.25  # of the back-off, to both sides
 _LOOKS = 2  # without a trace of a prompt, before it has vanished
 _HINT_S = 0.5  # a queue that moved without a word about our prompts: wait this long for the word
 _FEATURES = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Connected:
-    """The socket is open under a client id that was never used before."""
-
-    client_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disconnected:
-    """The socket is gone: live progress of prompts under its client id is unknown from here on."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptResultFound:
-    """A watched prompt is in the history. Posted once."""
-
-    result: PromptResult
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptVanished:
-    """A watched prompt is neither in the queue nor in the history, looked at twice. Posted once."""
-
-    prompt_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerRestarted:
-    """The server forgot everything; a :class:`PromptVanished` follows for each watched prompt."""
-
-
-MonitorEvent: TypeAlias = ComfyEvent | Connected | Disconnected | PromptResultFound | PromptVanished | ServerRestarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

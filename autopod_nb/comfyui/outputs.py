@@ -14,7 +14,8 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from autopod_nb.clock import Deadline
-from autopod_nb.comfyui.client import ComfyClient, Download
+from autopod_nb.comfyui.client import ComfyClient
+from autopod_nb.comfyui.download import Download
 from autopod_nb.comfyui.verification import verify
 from autopod_nb.errors import AnswerLost, ComfyError, TransferError
 from autopod_nb.models.job import RemoteFile, ResultFile, Verified

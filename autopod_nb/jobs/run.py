@@ -11,7 +11,8 @@ from pathlib import Path
 
 from autopod_nb.clock import Deadline
 from autopod_nb.comfyui import outputs
-from autopod_nb.comfyui.client import ComfyClient, Whereabouts
+from autopod_nb.comfyui.answers import Whereabouts
+from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.comfyui.monitor import Monitor
 from autopod_nb.comfyui.workflow import WorkflowTemplate, fill
 from autopod_nb.errors import AnswerLost, ComfyError, PodError, SshError, TransferError

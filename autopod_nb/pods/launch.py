@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.comfyui.client import ComfyClient
-from autopod_nb.comfyui.monitor import Monitor, MonitorEvent
+from autopod_nb.comfyui.monitor import Monitor
+from autopod_nb.comfyui.monitor_events import MonitorEvent
 from autopod_nb.errors import BootFailed, ComfyError, Gone, ProviderError, SshError, Uncertain
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
 from autopod_nb.pods.phases import PhaseWatch

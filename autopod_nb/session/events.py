@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
-from autopod_nb.comfyui.monitor import MonitorEvent
+from autopod_nb.comfyui.monitor_events import MonitorEvent
 from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.models.pod import ObservedState, PodAddress
 from autopod_nb.models.snapshot import GpuUse

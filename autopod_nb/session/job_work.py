@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autopod_nb.clock import Clock, Deadline
-from autopod_nb.comfyui.client import Whereabouts
+from autopod_nb.comfyui.answers import Whereabouts
 from autopod_nb.errors import SshError
 from autopod_nb.jobs import run
 from autopod_nb.pods.launch import PodLink

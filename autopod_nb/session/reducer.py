@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from autopod_nb.comfyui.monitor import Connected, Disconnected, MonitorEvent, PromptResultFound, PromptVanished
+from autopod_nb.comfyui.monitor_events import Connected, Disconnected, MonitorEvent, PromptResultFound, PromptVanished
 from autopod_nb.models.event import (
     NodeExecuted,
     NodesCached,

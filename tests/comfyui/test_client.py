@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 
 from autopod_nb.clock import Deadline
-from autopod_nb.comfyui.client import Accepted, ComfyClient, Whereabouts
+from autopod_nb.comfyui.answers import Accepted, Whereabouts
+from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.errors import AnswerLost, ComfyError, PromptRefused
 from autopod_nb.models.event import PromptOutcome, PromptResult, ServerFeatures
 from autopod_nb.models.job import RemoteFile

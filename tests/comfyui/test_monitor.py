@@ -18,10 +18,10 @@ import pytest
 from autopod_nb.clock import Clock, Deadline, TestClock
 from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.comfyui.line import Line
-from autopod_nb.comfyui.monitor import (
+from autopod_nb.comfyui.monitor import Monitor
+from autopod_nb.comfyui.monitor_events import (
     Connected,
     Disconnected,
-    Monitor,
     MonitorEvent,
     PromptResultFound,
     PromptVanished,

@@ -15,7 +15,8 @@ import pytest
 
 from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.comfyui.client import ComfyClient
-from autopod_nb.comfyui.monitor import Monitor, MonitorEvent, PromptResultFound, PromptVanished
+from autopod_nb.comfyui.monitor import Monitor
+from autopod_nb.comfyui.monitor_events import MonitorEvent, PromptResultFound, PromptVanished
 from autopod_nb.comfyui.workflow import WorkflowTemplate, find_template, load_template
 from autopod_nb.errors import AnswerLost, PromptRefused, TransferError
 from autopod_nb.jobs import run

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
-from autopod_nb.comfyui.monitor import PromptResultFound
+from autopod_nb.comfyui.monitor_events import PromptResultFound
 from autopod_nb.comfyui.workflow import WorkflowTemplate, load_template
 from autopod_nb.config import Settings
 from autopod_nb.errors import Gone, NoCapacity, ProviderError, Uncertain

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
-from autopod_nb.comfyui.monitor import MonitorEvent, PromptResultFound
+from autopod_nb.comfyui.monitor_events import MonitorEvent, PromptResultFound
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.event import NodeProgress, PromptOutcome, PromptOver, PromptProgress, PromptResult, PromptStarted
 from autopod_nb.models.job import JobSpec, PodConfig, RemoteFile, ResultFile, Verified

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from autopod_nb.comfyui.monitor import Disconnected, PromptVanished
+from autopod_nb.comfyui.monitor_events import Disconnected, PromptVanished
 from autopod_nb.models.event import Preview, PromptOutcome, PromptOver
 from autopod_nb.models.job import JobState, PodConfig
 from autopod_nb.models.money import Purpose

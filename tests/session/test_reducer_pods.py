@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from autopod_nb.comfyui.monitor import Connected, Disconnected
+from autopod_nb.comfyui.monitor_events import Connected, Disconnected
 from autopod_nb.models.event import NodeExecuted
 from autopod_nb.models.job import JobState, RemoteFile
 from autopod_nb.models.money import MoneyKind, Purpose

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from autopod_nb.comfyui.monitor import Disconnected, PromptVanished
+from autopod_nb.comfyui.monitor_events import Disconnected, PromptVanished
 from autopod_nb.models.event import PromptOutcome
 from autopod_nb.models.job import JobState, PodConfig, job_is_over
 from autopod_nb.models.money import total_usd
