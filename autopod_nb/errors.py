@@ -38,6 +38,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+_REASON_LENGTH = 200  # characters
+
 
 class AutopodError(Exception):
     """The root. ``str(error)`` is one line for a person; ``pod_id`` names what may still bill."""
@@ -187,3 +189,15 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     """A hint for a misspelt word: `` Did you mean X?`` or an empty string."""
     found = get_close_matches(word, list(choices), n=1, cutoff=0.6)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def reason_of(error: BaseException) -> str:
+    """The innermost of an error's causes, which says most, in one line: ``Connection refused``, ``timed out``."""
+    seen = error
+    while True:
+        inner = seen.__cause__ or seen.__context__ or next((a for a in seen.args if isinstance(a, BaseException)), None)
+        if inner is None:
+            break
+        seen = inner
+    said = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
+    return " ".join(str(said).split())[:_REASON_LENGTH].rstrip(".")

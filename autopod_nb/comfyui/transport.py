@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from autopod_nb.clock import Clock, Deadline
-from autopod_nb.errors import AnswerLost, ComfyError
+from autopod_nb.errors import AnswerLost, ComfyError, reason_of
 
 _CHUNK_BYTES = 256 * 1024
 _CONNECTIONS = 8  # kept for later; more are opened when more threads call at once
@@ -133,8 +133,8 @@ class Transport:
         if isinstance(error, requests.Timeout):
             return AnswerLost(f"ComfyUI at {self.base_url} did not answer {where} within {wait_s:.3g} s.")
         if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
-            return AnswerLost(f"The line to ComfyUI at {self.base_url} broke during {where}: {_reason(error)}.")
-        return ComfyError(f"{where} to ComfyUI at {self.base_url} failed: {_reason(error)}.")
+            return AnswerLost(f"The line to ComfyUI at {self.base_url} broke during {where}: {reason_of(error)}.")
+        return ComfyError(f"{where} to ComfyUI at {self.base_url} failed: {reason_of(error)}.")
 
     def body(self, answer: requests.Response, most_bytes: int) -> bytes:
         """The whole body of an answer from :meth:`stream`.
@@ -217,15 +217,3 @@ def words(content: bytes) -> str:
     """The begin of a body for an error, after a colon; empty for an empty one."""
     text = " ".join(content[: 4 * _SHOWN].decode(errors="replace").split())[:_SHOWN]
     return f": {text}" if text.isprintable() and text else ""
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost of the causes, which says most: ``Connection refused``, ``Connection reset by peer``."""
-    seen = error
-    while True:
-        inner = seen.__cause__ or seen.__context__ or next((a for a in seen.args if isinstance(a, BaseException)), None)
-        if inner is None:
-            break
-        seen = inner
-    said = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
-    return " ".join(str(said).split())[:_SHOWN].rstrip(".")

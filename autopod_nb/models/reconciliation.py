@@ -65,7 +65,7 @@ class Stretch:
         start: UTC.
         end: UTC, not before *start*.
         amount_usd: for all of it.
-        is_volume: it is a row for a network volume.
+        is_volume: it is a network volume, which bills whether a pod is there or not.
     """
 
     provider_id: str

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import PodRecord
+from autopod_nb.models.reconciliation import Stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,25 +50,6 @@ class PodOrder:
     offer: Offer
     public_key: str
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BillingRow:
-    """What a provider charged for one pod, or for one network volume, over one stretch of time.
-
-    Attributes:
-        provider_id: of the pod or of the volume.
-        start: UTC.
-        end: UTC.
-        amount_usd: all of it.
-        is_volume: it is a network volume, which bills whether a pod is there or not.
-    """
-
-    provider_id: str
-    start: datetime
-    end: datetime
-    amount_usd: Decimal
-    is_volume: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +179,7 @@ class Provider(Protocol):
         """The last lines of the pod's own log, oldest first; empty if there is none."""
         ...
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:
         """What was charged since then, oldest first; empty unless ``capabilities.can_bill``."""
         ...
 

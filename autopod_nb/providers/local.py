@@ -17,8 +17,9 @@ from autopod_nb.config import Settings
 from autopod_nb.errors import Gone, ProviderError, Uncertain
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
+from autopod_nb.models.reconciliation import Stretch
 from autopod_nb.providers import local_program
-from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
+from autopod_nb.providers.base import Account, Capabilities, PodOrder
 from autopod_nb.providers.local_folder import PodFolder, read_bill
 from autopod_nb.providers.local_offers import local_offers
 from autopod_nb.threads import ServiceThread
@@ -261,11 +262,11 @@ class LocalProvider:
         folder = self._folder(provider_id)
         return folder.last_lines(lines) if folder.exists else ()
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:
         """The runs and the times of storage that are over."""
         with _translated("The bill of local pods cannot be read"):
             rows = [
-                BillingRow(
+                Stretch(
                     provider_id=provider_id,
                     start=datetime.fromisoformat(start).astimezone(timezone.utc),
                     end=datetime.fromisoformat(end).astimezone(timezone.utc),

@@ -20,7 +20,8 @@ from autopod_nb.config import Secret, Settings
 from autopod_nb.errors import Gone, ProviderError, RateLimited, Uncertain
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
-from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
+from autopod_nb.models.reconciliation import Stretch
+from autopod_nb.providers.base import Account, Capabilities, PodOrder
 from autopod_nb.providers.runpod_answer import Answer
 from autopod_nb.providers.runpod_billing import PODS, VOLUMES, billing_query, read_rows
 from autopod_nb.providers.runpod_boot import BootWords
@@ -265,7 +266,7 @@ class RunPodProvider:
             answer = Answer(response.status_code, response.headers, response.content)
         raise pod_fault(answer, provider_id, "asked for its log")
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:
         """Rows of an hour each, of pods and of network volumes; the newest hours are missing for a while."""
         query = billing_query(since, self._clock.now())
         rows = [

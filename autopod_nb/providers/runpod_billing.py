@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from autopod_nb.errors import ProviderError
-from autopod_nb.providers.base import BillingRow
+from autopod_nb.models.reconciliation import Stretch
 from autopod_nb.providers.runpod_pods import amount, moment
 
 _PARTS = ("gpuAmount", "cpuAmount", "diskAmount")
@@ -24,7 +24,7 @@ def _rfc3339(at: datetime) -> str:
     return at.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def read_rows(found: Mapping[str, Any], since: datetime, *, is_volume: bool) -> list[BillingRow]:
+def read_rows(found: Mapping[str, Any], since: datetime, *, is_volume: bool) -> list[Stretch]:
     """The rows of an answer that are not over before *since*.
 
     Raises:
@@ -37,7 +37,7 @@ def read_rows(found: Mapping[str, Any], since: datetime, *, is_volume: bool) -> 
     return [row for row in rows if row.end > since]
 
 
-def _row(record: Any, *, is_volume: bool) -> BillingRow:
+def _row(record: Any, *, is_volume: bool) -> Stretch:
     found: Mapping[str, Any] = record if isinstance(record, dict) else {}
     start, end = moment(found.get("startTime")), moment(found.get("endTime"))
     names: Iterable[str] = ("networkVolumeId", "volumeId", "id") if is_volume else ("podId", "id")
@@ -46,4 +46,4 @@ def _row(record: Any, *, is_volume: bool) -> BillingRow:
         raise ProviderError("RunPod's bill cannot be read: a row says not what it is for, or when.")
     total = found.get("totalAmount", found.get("amount"))
     usd = amount(total) if total is not None else sum((amount(found.get(part)) for part in _PARTS), start=amount(0))
-    return BillingRow(provider_id=name, start=start, end=end, amount_usd=usd, is_volume=is_volume)
+    return Stretch(provider_id=name, start=start, end=end, amount_usd=usd, is_volume=is_volume)

@@ -17,7 +17,7 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from autopod_nb.clock import Clock, Deadline, SystemClock
 from autopod_nb.config import Secret
-from autopod_nb.errors import AuthFailed, ConfigError, ProviderError, RateLimited, Uncertain
+from autopod_nb.errors import AuthFailed, ConfigError, ProviderError, RateLimited, Uncertain, reason_of
 from autopod_nb.providers.runpod_answer import Answer
 from autopod_nb.providers.runpod_limits import RateLimits
 
@@ -170,7 +170,7 @@ class RunPodHttp:
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise ProviderError(f"RunPod did not answer GET {path}: {_reason(error)}.") from error
+            raise ProviderError(f"RunPod did not answer GET {path}: {reason_of(error)}.") from error
 
     def _send(
         self, session: requests.Session, method: str, path: str, content: object, query: Mapping[str, str] | None
@@ -192,8 +192,8 @@ class RunPodHttp:
                 answer = Answer(response.status_code, response.headers, self._body(response, where))
         except requests.RequestException as error:
             if _was_never_sent(error):
-                raise ProviderError(f"RunPod at {self.base_url} cannot be reached: {_reason(error)}.") from error
-            raise Uncertain(f"RunPod gave no answer to {where}: {_reason(error)}.") from error
+                raise ProviderError(f"RunPod at {self.base_url} cannot be reached: {reason_of(error)}.") from error
+            raise Uncertain(f"RunPod gave no answer to {where}: {reason_of(error)}.") from error
         self.limits.note(answer.headers, self._clock.monotonic())
         return answer
 
@@ -248,15 +248,3 @@ def _was_never_sent(error: requests.RequestException) -> bool:
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError)) or isinstance(
         error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema)
     )
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost of the causes, which says most: ``Connection refused``, ``timed out``."""
-    seen = error
-    while True:
-        inner = seen.__cause__ or seen.__context__ or next((a for a in seen.args if isinstance(a, BaseException)), None)
-        if inner is None:
-            break
-        seen = inner
-    said = getattr(seen, "strerror", None) or str(seen) or type(seen).__name__
-    return " ".join(str(said).split())[:200].rstrip(".")

@@ -20,7 +20,8 @@ from autopod_nb.config import Secret, Settings
 from autopod_nb.errors import Gone, ProviderError, Uncertain, UsageError
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
-from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
+from autopod_nb.models.reconciliation import Stretch
+from autopod_nb.providers.base import Account, Capabilities, PodOrder
 from autopod_nb.providers.runpod import RunPodProvider
 from autopod_nb.providers.runpod_http import DEFAULT_BASE_URL
 from autopod_nb.providers.runpod_key import key_source, require_key
@@ -219,7 +220,7 @@ class RunPodSdkProvider:
         """The last lines of the container and of the platform, by REST v2."""
         return self._beside.logs(provider_id, lines)
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:
         """Rows of an hour each, by REST v2; the newest hours are missing for a while."""
         return self._beside.billing(since)
 

@@ -17,7 +17,8 @@ from autopod_nb.errors import AuthFailed, ConfigError, ProviderError
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import Offer, OfferQuery, Stock
 from autopod_nb.models.pod import PodRecord
-from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
+from autopod_nb.models.reconciliation import Stretch
+from autopod_nb.providers.base import Account, Capabilities, PodOrder
 from autopod_nb.providers.ssh_host_use import MachineUse, UseFolder
 
 GPU = "your machine"  # what is in it is not known without SSH, and providers do not use that
@@ -184,7 +185,7 @@ class SshHostProvider:
         """None that is the pod's own."""
         return ()
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:  # noqa: ARG002 - the contract's
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:  # noqa: ARG002 - the contract's
         """Nobody sends a bill."""
         return ()
 

@@ -49,16 +49,7 @@ def reconcile_with(provider: Provider, ledger: Ledger, *, clock: Clock, days: in
         return None
     now = clock.now()
     since = now - timedelta(days=days, hours=1)  # the first hour counts whole
-    billed = [
-        Stretch(
-            provider_id=row.provider_id,
-            start=row.start,
-            end=row.end,
-            amount_usd=row.amount_usd,
-            is_volume=row.is_volume,
-        )
-        for row in provider.billing(since)
-    ]
+    billed = provider.billing(since)
     rows = [row for row in ledger.read_pods() if row.provider == provider.name]  # after the bill: none is missed
     pods = [
         KnownPod(pod_id=row.pod_id, provider_id=_provider_id(row), kind=row.kind, over=is_over(row.state))

@@ -11,7 +11,8 @@ from autopod_nb.errors import Gone
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
-from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
+from autopod_nb.models.reconciliation import Stretch
+from autopod_nb.providers.base import Account, Capabilities, PodOrder
 
 OFFER = Offer(
     provider="scripted",
@@ -128,7 +129,7 @@ class ScriptedProvider:
         """There is none."""
         return ()
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:  # noqa: ARG002 - the contract has it
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:  # noqa: ARG002 - the contract has it
         """There is none."""
         return ()
 

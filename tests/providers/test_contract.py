@@ -13,8 +13,8 @@ from autopod_nb.errors import Gone
 from autopod_nb.models.money import Purpose, cost_usd
 from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord
+from autopod_nb.models.reconciliation import Stretch
 from autopod_nb.pods.meter import Activity, Meter, settle
-from autopod_nb.providers.base import BillingRow
 from autopod_nb.ssh.connection import SshConnection
 from tests.providers.account import Account
 
@@ -173,7 +173,7 @@ def test_a_life_from_create_to_gone_and_its_bill(account: Account) -> None:
 
 
 def _check_hours(
-    rows: Sequence[BillingRow], *, begin: datetime, end: datetime, total_usd: Decimal, a_second_usd: Decimal
+    rows: Sequence[Stretch], *, begin: datetime, end: datetime, total_usd: Decimal, a_second_usd: Decimal
 ) -> None:
     """Whole hours, each once, that cover what we metered; together they are our meter but for some seconds."""
     assert len({row.start for row in rows}) == len(rows) >= 13
@@ -183,7 +183,7 @@ def _check_hours(
     assert abs(sum((row.amount_usd for row in rows), Decimal(0)) - total_usd) <= _DRIFT_S * a_second_usd
 
 
-def _check_storage(rows: Sequence[BillingRow], since: datetime, until: datetime, price: Decimal) -> None:
+def _check_storage(rows: Sequence[Stretch], since: datetime, until: datetime, price: Decimal) -> None:
     """An hour in which it was stopped all the time costs what the offer said of a stopped pod."""
     hours = [row.amount_usd for row in rows if since <= row.start and row.end <= until]
     assert len(hours) >= 9

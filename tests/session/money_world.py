@@ -26,8 +26,9 @@ from autopod_nb.models.job import JobSpec, PodConfig, RemoteFile, ResultFile, Ve
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodRecord, PodState
+from autopod_nb.models.reconciliation import Stretch
 from autopod_nb.pods import launch
-from autopod_nb.providers.base import Account, BillingRow, Capabilities, PodOrder
+from autopod_nb.providers.base import Account, Capabilities, PodOrder
 from autopod_nb.session import adoption, commands, effects, events, job_events
 from autopod_nb.session.commands import PodPlan, PodRequest
 from autopod_nb.session.effects import Effect
@@ -174,7 +175,7 @@ class WorldProvider:
     def logs(self, provider_id: str, lines: int) -> tuple[str, ...]:  # noqa: ARG002 - the same
         return ()
 
-    def billing(self, since: datetime) -> tuple[BillingRow, ...]:  # noqa: ARG002 - the same
+    def billing(self, since: datetime) -> tuple[Stretch, ...]:  # noqa: ARG002 - the same
         return ()
 
     def close(self) -> None:
