@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from autopod_nb.errors import SshError
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.ssh import watchdog
 from autopod_nb.ssh.watchdog import WatchdogOrder, WatchdogReport
@@ -82,11 +83,15 @@ def beat(link: PodLink, wish: GuardWish, *, now: datetime) -> None:
     """Tell it that somebody cares, and what it is to go by from now on.
 
     Raises:
-        SshError: the line is lost.
+        SshError: the line is lost, or it runs no more; the next :func:`arm` starts it anew.
     """
     if link.connection is None or not link.guard_folder or not link.guard_port:
         return
-    watchdog.beat(link.connection, link.guard_folder)
+    try:
+        watchdog.beat(link.connection, link.guard_folder)
+    except SshError:
+        link.guard_port = 0
+        raise
     if wish != link.guard_wish:
         watchdog.change(link.connection, link.guard_folder, deadline=deadline_of(wish, now), terminate=wish.terminate)
         link.guard_wish = wish

@@ -261,6 +261,7 @@ def reopen_line(link: PodLink, key: paramiko.PKey, *, deadline: Deadline, clock:
     if link.address is None or link.tunnel is None:
         raise BootFailed("there was no line to open again")
     open_line(link, link.address, key, deadline=deadline, clock=clock)
+    link.guard_port = 0  # the container may have begun anew, without its watchdog
     if link.connection is not None:
         link.tunnel.reopen(link.connection)
     if old is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -29,9 +30,17 @@ def ssh_opened(step: Step, message: SshOpened) -> None:
 
 
 def arm(step: Step, pod: PodData) -> None:
-    """Start it, if pods of this provider have one."""
+    """Start it, if pods of this provider have one. Only a later beat lets it terminate: a job may come meanwhile."""
     if step.rules.watchdog:
-        step.emit(ArmWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
+        step.emit(ArmWatchdog(pod_id=pod.pod_id, wish=replace(_wish(step, pod), terminate=False)))
+
+
+def settle(step: Step, before: Mapping[str, PodData]) -> None:
+    """After each message: a pod that begins to have something to lose is not to be terminated from now on."""
+    for pod in step.pods.values():
+        began = pod.active and not (pod.pod_id in before and before[pod.pod_id].active)
+        if step.rules.watchdog and began and pod.state in _WITH_LINE:
+            step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
 
 
 def guarded(step: Step, message: PodGuarded) -> None:

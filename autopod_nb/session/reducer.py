@@ -57,6 +57,7 @@ def reduce(state: SessionState, message: Message, now: Moment) -> tuple[SessionS
     if handler is not None:
         handler(step, message)
     pod_steps.settle(step)
+    guard_steps.settle(step, state.pods)
     rules.charge(step)
     return step.finish()
 

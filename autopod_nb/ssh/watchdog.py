@@ -108,9 +108,9 @@ def beat(connection: SshConnection, folder: str) -> None:
     What it writes is the pod's own time, so that the clocks of two machines are never compared.
 
     Raises:
-        SshError: the connection is lost, or the watchdog's folder is not there or cannot be written.
+        SshError: the connection is lost, no watchdog runs in this folder, or the folder cannot be written.
     """
-    _run(connection, _write(folder, "beat", '"$(date +%s)"'), "told that somebody calls")
+    _run(connection, f"sh {quote(posixpath.join(folder, _NAME))} beat {quote(folder)}", "told that somebody calls")
 
 
 def change(connection: SshConnection, folder: str, *, deadline: datetime | None, terminate: bool) -> None:
@@ -124,7 +124,7 @@ def change(connection: SshConnection, folder: str, *, deadline: datetime | None,
     """
     limits = quote(f"{_epoch(deadline)} {_mode(terminate=terminate)}")
     there = quote(posixpath.join(folder, "limits"))
-    _run(connection, f"[ -f {there} ] && {_write(folder, 'limits', limits)}", "changed")
+    _run(connection, f"[ -f {there} ] && echo {limits} >{there}.$$ && mv -f {there}.$$ {there}", "changed")
 
 
 def disarm(connection: SshConnection, folder: str) -> None:
@@ -165,12 +165,6 @@ def _start(order: WatchdogOrder, size: int) -> str:
         f"umask 077 && mkdir -p {quote(order.folder)} && cat >{path}.$$ && [ $(($(wc -c <{path}.$$))) -eq {size} ] &&"
         f" mv -f {path}.$$ {path} && exec sh {path} start {' '.join(map(quote, words))}"
     )
-
-
-def _write(folder: str, name: str, word: str) -> str:
-    """A command that writes one word of the shell into a file of the folder, whole or not at all."""
-    path = quote(posixpath.join(folder, name))
-    return f"echo {word} >{path}.$$ && mv -f {path}.$$ {path}"
 
 
 def _run(

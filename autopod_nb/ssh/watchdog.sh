@@ -3,6 +3,7 @@
 #
 #   watchdog.sh start FOLDER QUIET_S PORT ENVIRON BASE_URL DEADLINE MODE   run detached, in the place of an older one
 #   watchdog.sh run   (the same)                                           the loop itself
+#   watchdog.sh beat FOLDER                                                somebody still cares; fails if none runs there
 #   watchdog.sh end FOLDER                                                 end the one that runs there
 #   watchdog.sh decide NOW LAST_BEAT QUIET_S DEADLINE QUEUE UNREADABLE_FACTOR
 #   watchdog.sh decide-many                                                the same, a case a line of the input
@@ -303,6 +304,13 @@ start() {
     echo "check $(check)"
 }
 
+beat() {
+    folder=$1
+    first_line pid
+    is_ours "$line" || { echo 'none runs any more' >&2; return 1; }
+    put beat "$(date +%s)" || { echo 'cannot write into the folder' >&2; return 1; }
+}
+
 end() {
     folder=$1
     first_line pid
@@ -315,6 +323,6 @@ command=${1:-}
 case $command in
     decide) decide "$@" && echo "$verdict" ;;
     decide-many) decide_many ;;
-    start | run | end) "$command" "$@" ;;
-    *) echo 'usage: watchdog.sh start | run | end | decide | decide-many' >&2; exit 2 ;;
+    start | run | beat | end) "$command" "$@" ;;
+    *) echo 'usage: watchdog.sh start | run | beat | end | decide | decide-many' >&2; exit 2 ;;
 esac

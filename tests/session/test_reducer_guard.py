@@ -55,16 +55,34 @@ def test_the_watchdog_is_armed_with_the_line_and_told_every_minute_what_is_left(
     story.tell(events.SshOpened(pod_id="p1"))
     wishes = [effect.wish for effect in story.take(ArmWatchdog)]
     assert wishes == [
-        GuardWish(quiet_minutes=Decimal(15), left_usd=Decimal(1000), price_per_hour_usd=Decimal(3600), terminate=True)
+        GuardWish(quiet_minutes=Decimal(15), left_usd=Decimal(1000), price_per_hour_usd=Decimal(3600), terminate=False)
     ] * len(wishes)
     assert wishes
     story.tell(events.PodGuarded(pod_id="p1", armed=True, can_act=True, words="it runs"))
     assert story.pod().armed is True
+    story.pass_time(60)
+    (beat,) = story.take(BeatWatchdog)
+    assert (beat.wish.left_usd, beat.wish.terminate) == (Decimal(940), True), "nothing is on it"
     story.submit()
     story.run()
     story.pass_time(60)
-    (beat,) = story.take(BeatWatchdog)
-    assert (beat.wish.left_usd, beat.wish.terminate) == (Decimal(940), False), "results may be on it"
+    beat = story.take(BeatWatchdog)[-1]
+    assert (beat.wish.left_usd, beat.wish.terminate) == (Decimal(880), False), "results may be on it"
+
+
+def test_the_watchdog_of_a_pod_that_begins_to_work_is_told_at_once_to_terminate_nothing() -> None:
+    """Or a lid that is closed within the minute would cost the result."""
+    story = guarded_story()
+    story.boot()
+    story.tell(events.SshOpened(pod_id="p1"))
+    assert all(not effect.wish.terminate for effect in story.take(ArmWatchdog)), "the job may come while it is armed"
+    story.pass_time(60)
+    assert [effect.wish.terminate for effect in story.take(BeatWatchdog)] == [True]
+    story.submit()
+    assert [effect.wish.terminate for effect in story.take(BeatWatchdog)] == [False]
+    story.run()
+    story.submit("j2")
+    assert not story.take(BeatWatchdog), "it knows already"
 
 
 def test_one_that_can_do_nothing_is_told_once() -> None:
