@@ -70,7 +70,8 @@ class Account:
 class Provider(Protocol):
     """One who rents out pods. Called from the effect lanes only, by several threads at the same time.
 
-    Every call is bounded in time. Silence is never "stopped": what could not be read raises.
+    Every call is bounded in time. Silence is never "stopped": what could not be read raises. No error carries a
+    ``pod_id``, for that is ours, and a provider knows its own ids only.
     """
 
     @property

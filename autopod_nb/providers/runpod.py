@@ -17,7 +17,7 @@ import requests
 
 from autopod_nb.clock import Clock
 from autopod_nb.config import Secret, Settings
-from autopod_nb.errors import Gone, ProviderError, RateLimited, Uncertain
+from autopod_nb.errors import Gone, ProviderError, Uncertain
 from autopod_nb.models.offer import Offer, OfferQuery
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
 from autopod_nb.models.reconciliation import Stretch
@@ -178,14 +178,14 @@ class RunPodProvider:
 
     def stop(self, provider_id: str) -> None:
         """Stop it; its volume stays, and costs."""
-        answer = self._act(provider_id, "stop")
-        if answer.status == requests.codes.conflict:
-            status = self._status(provider_id)
-            if status in _DOWN:
-                return
-            raise self._still_bills(pod_fault(answer, provider_id, "stopped"), provider_id)
-        if not 200 <= answer.status < 300:
-            raise self._still_bills(pod_fault(answer, provider_id, "stopped"), provider_id)
+        path = f"/v2/pods/{require_pod_id(provider_id)}/action"
+        try:
+            answer = self._http.safe("POST", path, content={"action": "stop"})
+        finally:
+            self._look.forget()
+        if 200 <= answer.status < 300 or (answer.status == 409 and self._status(provider_id) in _DOWN):
+            return
+        raise pod_fault(answer, provider_id, "stopped")
 
     def start(self, provider_id: str) -> None:
         """Start it, once; where and with which host key it is reached is read anew afterwards."""
@@ -205,39 +205,17 @@ class RunPodProvider:
     def _status(self, provider_id: str) -> str:
         return str(self._one(provider_id).get("status")).upper()
 
-    def _act(self, provider_id: str, action: str) -> Answer:
-        """An action that may be asked for twice."""
-        path = f"/v2/pods/{require_pod_id(provider_id)}/action"
-        try:
-            return self._http.safe("POST", path, content={"action": action})
-        except ProviderError as error:
-            raise self._still_bills(error, provider_id) from error
-        finally:
-            self._look.forget()
-
     def terminate(self, provider_id: str) -> None:
         """Delete it; it is gone when RunPod says so. What was made by nobody is gone, too."""
         path = f"/v2/pods/{require_pod_id(provider_id)}"
         try:
             answer = self._http.safe("DELETE", path)
-        except ProviderError as error:
-            raise self._still_bills(error, provider_id) from error
         finally:
             self._look.forget()
         if not (200 <= answer.status < 300 or answer.status == 404):
-            raise self._still_bills(pod_fault(answer, provider_id, "terminated"), provider_id)
+            raise pod_fault(answer, provider_id, "terminated")
         self._doors.forget(provider_id)
         self._why.pop(provider_id, None)
-
-    @staticmethod
-    def _still_bills(error: ProviderError, provider_id: str) -> ProviderError:
-        """The same with the pod's id, for it may run on."""
-        if isinstance(error, Gone):
-            return error
-        if isinstance(error, RateLimited):
-            error.pod_id = provider_id
-            return error
-        return type(error)(str(error), pod_id=provider_id)
 
     def adopt(self, provider_id: str) -> None:
         """Nothing is to be done at RunPod but to see that it is there."""

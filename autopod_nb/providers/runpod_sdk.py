@@ -171,17 +171,12 @@ class RunPodSdkProvider:
         found = self._change("stop_pod", f"stop pod {provider_id}", require_pod_id(provider_id))
         status = str(found.get("desiredStatus")) if isinstance(found, dict) else "nothing"
         if status not in ("EXITED", "TERMINATED"):
-            raise ProviderError(f"RunPod says {status} to the stop of pod {provider_id}.", pod_id=provider_id)
+            raise ProviderError(f"RunPod says {status} to the stop of pod {provider_id}.")
 
     def _change(self, call: str, what: str, pod_id: str) -> Any:
-        """A change of a pod that may be asked for twice; an error carries its id, for it may run on."""
+        """A change of a pod that may be asked for twice."""
         try:
             return self._safe(call, what, pod_id=pod_id)
-        except Gone:
-            raise
-        except ProviderError as error:
-            error.pod_id = pod_id
-            raise
         finally:
             self._look.forget()
 
@@ -206,11 +201,8 @@ class RunPodSdkProvider:
             left = self._one(provider_id)
         except Gone:
             return
-        except ProviderError as error:
-            error.pod_id = provider_id
-            raise
         if left["status"] != "TERMINATED" and "terminated by" not in left["change"].lower():
-            raise ProviderError(f"Pod {provider_id} is still {left['status'].lower()}.", pod_id=provider_id)
+            raise ProviderError(f"Pod {provider_id} is still {left['status'].lower()}.")
 
     def adopt(self, provider_id: str) -> None:
         """Nothing is to be done at RunPod but to see that it is there."""

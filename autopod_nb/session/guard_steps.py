@@ -30,16 +30,16 @@ def ssh_opened(step: Step, message: SshOpened) -> None:
 
 
 def arm(step: Step, pod: PodData) -> None:
-    """Start it, if pods of this provider have one. Only a later beat lets it terminate: a job may come meanwhile."""
+    """Start it, if pods of this provider have one. It may not terminate yet: a job may come while it is armed."""
     if step.rules.watchdog:
         step.emit(ArmWatchdog(pod_id=pod.pod_id, wish=replace(_wish(step, pod), terminate=False)))
 
 
 def settle(step: Step, before: Mapping[str, PodData]) -> None:
-    """After each message: a pod that begins to have something to lose is not to be terminated from now on."""
+    """After each message: a pod with something to lose is not to be terminated, one without is not to be stopped."""
     for pod in step.pods.values():
-        began = pod.active and not (pod.pod_id in before and before[pod.pod_id].active)
-        if step.rules.watchdog and began and pod.state in _WITH_LINE:
+        was_active = pod.pod_id in before and bool(before[pod.pod_id].active)
+        if step.rules.watchdog and bool(pod.active) != was_active and pod.state in _WITH_LINE:
             step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
 
 
@@ -54,6 +54,8 @@ def guarded(step: Step, message: PodGuarded) -> None:
         )
         step.notice(Level.WARNING, text, pod_id=pod.pod_id)
     step.put_pod(replace(pod, armed=armed, guard=message.words))
+    if message.armed and pod.state in _WITH_LINE:
+        step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))  # armed to stop only; now it may terminate
 
 
 def tick(step: Step, number: int) -> None:

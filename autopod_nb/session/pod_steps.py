@@ -165,7 +165,10 @@ def still_billing(step: Step, message: StillBilling) -> None:
     """A stop or a termination did not work yet."""
     pod = step.pods[message.pod_id]
     if pod.error != message.why:
-        text = f"Pod {pod.pod_id} may still bill: {message.why} It is tried again until that is sure."
+        text = (
+            f"Pod {pod.pod_id} may still bill: {message.why} It is tried again until that is sure; should this session"
+            f" end before, `%autopod kill {pod.pod_id}` ends it."
+        )
         step.notice(Level.ERROR, text, pod_id=pod.pod_id)
     step.put_pod(replace(pod, error=message.why, end_retry_s=step.now.s + _END_RETRY_S))
 

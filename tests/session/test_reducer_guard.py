@@ -60,6 +60,8 @@ def test_the_watchdog_is_armed_with_the_line_and_told_every_minute_what_is_left(
     assert wishes
     story.tell(events.PodGuarded(pod_id="p1", armed=True, can_act=True, words="it runs"))
     assert story.pod().armed is True
+    (beat,) = story.take(BeatWatchdog)
+    assert beat.wish.terminate, "nothing is on it, and a stopped pod would cost money for its disk"
     story.pass_time(60)
     (beat,) = story.take(BeatWatchdog)
     assert (beat.wish.left_usd, beat.wish.terminate) == (Decimal(940), True), "nothing is on it"
@@ -83,6 +85,27 @@ def test_the_watchdog_of_a_pod_that_begins_to_work_is_told_at_once_to_terminate_
     story.run()
     story.submit("j2")
     assert not story.take(BeatWatchdog), "it knows already"
+
+
+def test_the_watchdog_of_a_pod_whose_last_result_was_fetched_may_terminate_it_at_once() -> None:
+    story = guarded_story()
+    story.boot()
+    story.tell(events.SshOpened(pod_id="p1"))
+    story.submit()
+    story.run()
+    story.take(BeatWatchdog)
+    story.finish()
+    assert [effect.wish.terminate for effect in story.take(BeatWatchdog)] == [True]
+
+
+def test_a_watchdog_that_was_armed_while_a_job_came_is_not_told_to_terminate() -> None:
+    story = guarded_story()
+    story.boot()
+    story.tell(events.SshOpened(pod_id="p1"))
+    story.submit()
+    story.take(BeatWatchdog)
+    story.tell(events.PodGuarded(pod_id="p1", armed=True, can_act=True, words="it runs"))
+    assert [effect.wish.terminate for effect in story.take(BeatWatchdog)] == [False]
 
 
 def test_one_that_can_do_nothing_is_told_once() -> None:

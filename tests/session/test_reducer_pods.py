@@ -144,6 +144,18 @@ def test_a_termination_that_fails_is_tried_until_it_is_sure() -> None:
     assert story.notices().count("may still bill") == 1
 
 
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_an_end_that_fails_names_our_id_which_is_the_one_to_kill(how: str) -> None:
+    story = Story()
+    story.boot()
+    story.tell(commands.StopPod(pod_id="p1", now=True) if how == "stop" else commands.KillPod(pod_id="p1"))
+    story.tell(events.StillBilling(pod_id="p1", why="Pod theirs could not be stopped: RunPod answered 503."))
+    assert story.notices().count("Pod p1 may still bill") == 1
+    assert story.notices().count("`%autopod kill p1` ends it") == 1
+    assert "kill theirs" not in story.notices()
+    assert story.pod().end_retry_s is not None, "it is tried again, as the notice says"
+
+
 def test_time_is_paid_until_the_provider_confirms_the_end() -> None:
     story = Story()
     story.boot()

@@ -1,7 +1,7 @@
 """When owner and reaper are both killed, the watchdog on the pod is all that is left, and it ends the bill.
 
 The session arms it with a poll of 15 real seconds; here the same script is started again on the pod with the same
-order, but with a quick poll and with the clock that everything else goes by. Nothing else about it is different.
+orders, but with a quick poll and with the clock that everything else goes by. Nothing else about it is different.
 """
 
 from __future__ import annotations
@@ -48,6 +48,12 @@ def order_of(service: RunpodService, provider_id: str) -> list[str]:
     return []
 
 
+def may_terminate(service: RunpodService, provider_id: str) -> bool:
+    """Whether it knows where ComfyUI listens, and was told that there is nothing to lose."""
+    order = order_of(service, provider_id)
+    return order[2:3] not in ([], [_GUESSED_PORT]) and (Path(order[0]) / "limits").read_text().endswith(" terminate\n")
+
+
 def command_line(entry: Path) -> list[str]:
     try:
         return (entry / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
@@ -63,6 +69,7 @@ class QuickWatchdog:
         self.clock_file = home.folder / "epoch"
         order = order_of(home.service, str(home.row().provider_id))
         self.folder = Path(order[0])
+        order[-2:] = (self.folder / "limits").read_text().split()  # what it was told since
         self.tick()
         environ = {"PATH": home.environ["PATH"], "WATCHDOG_POLL_S": _POLL_S, "WATCHDOG_CLOCK": str(self.clock_file)}
         script = str(self.folder / "watchdog.sh")
@@ -98,7 +105,7 @@ def test_with_owner_and_reaper_killed_the_watchdog_ends_the_bill(
     """With the pod's own key, after its time of quiet; the next session closes the books."""
     home.own("ready")
     provider_id = str(home.row().provider_id)
-    home.follow(lambda: order_of(home.service, provider_id)[2:3] not in ([], [_GUESSED_PORT]), step_s=0.0)
+    home.follow(lambda: may_terminate(home.service, provider_id), step_s=0.0)
     kills = [home.kill_owner, home.kill_reaper]
     for kill in kills if first == "owner" else reversed(kills):
         kill()
