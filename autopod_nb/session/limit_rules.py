@@ -74,8 +74,12 @@ def _look_at_pod(step: Step, pod: PodData) -> None:
 
 
 def _look_at(step: Step, kind: MoneyKind, name: str, cost: Decimal, limit_usd: Decimal | None) -> None:
-    """One limit of all pods of a kind of money together."""
+    """One limit of all pods of a kind of money together; a pod that comes when it is reached ends at once."""
     level = limit_level(cost, limit_usd)
+    if level is LimitLevel.REACHED:
+        for pod in [pod for pod in step.pods.values() if pod.offer.kind is kind]:
+            if pod.state not in pod_ending.ENDING and pod.ends_by_s is None:
+                _end(step, pod, f"the {name}'s limit of {limit_usd} USD was reached")
     if level is step.limits.get((kind, name), LimitLevel.FINE):
         return
     step.limits[kind, name] = level
@@ -85,8 +89,6 @@ def _look_at(step: Step, kind: MoneyKind, name: str, cost: Decimal, limit_usd: D
     elif level is LimitLevel.REACHED:
         text = f"The {name} has reached its limit of {limit_usd} USD: everything that bills is ended now."
         step.notice(Level.ERROR, text)
-        for pod in [pod for pod in step.pods.values() if pod.offer.kind is kind]:
-            _end(step, pod, f"the {name}'s limit of {limit_usd} USD was reached")
 
 
 def _end(step: Step, pod: PodData, text: str) -> None:

@@ -13,12 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from autopod_nb.models.job import JobState
+from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState, is_over, may_bill
 from autopod_nb.session import commands
+from autopod_nb.session.costs_now import session_cost
 from tests.session.money_world import World
 
-_LIMIT_USD = 2000
+_LIMIT_USD = 300
 _OVERSHOOT_S = 2  # at most, times the price of everything that runs
+_MOST_PODS = 4  # three, and one that takes the place of another
+_FAULT_S = 6  # until what failed is tried again
 _FAULTS = {
     "create": ["lost", "after:lost", "capacity"],
     "describe": ["error"],
@@ -35,13 +39,14 @@ class Money(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World(limit_usd=str(_LIMIT_USD))
-        self.pods: list[str] = []
+        self.excused_s = 0.0  # how long pods may have billed with nobody who could have ended them
 
     def _some(self, data: st.DataObject) -> str:
         return data.draw(st.sampled_from(list(self.world.state.pods)))
 
     # --- a person -----------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: self._spent_usd() < _LIMIT_USD)  # as the session's door refuses it
     @precondition(lambda self: sum(not is_over(pod.state) for pod in self.world.state.pods.values()) < 3)
     @rule(batch=st.booleans())
     def connect(self, batch: bool) -> None:  # noqa: FBT001 - hypothesis hands it in by name
@@ -70,10 +75,12 @@ class Money(RuleBasedStateMachine):
     def plan_a_fault(self, fault: tuple[str, str], times: int) -> None:
         method, what = fault
         self.world.provider.plans.setdefault(method, []).extend([what] * times)
+        self.excused_s += times * _FAULT_S
 
     @rule(boots=st.booleans(), lag_s=st.sampled_from([0.0, 5.0, 30.0]))
     def the_next_pod(self, boots: bool, lag_s: float) -> None:  # noqa: FBT001 - as above
         self.world.provider.next_boots, self.world.provider.next_lag_s = boots, lag_s
+        self.excused_s += lag_s
 
     @precondition(lambda self: self.world.provider.bills())
     @rule(data=st.data())
@@ -92,6 +99,7 @@ class Money(RuleBasedStateMachine):
     @rule(after_s=st.integers(21, 50))
     def the_process_dies_and_another_takes_over(self, after_s: int) -> None:
         self.world.crash_and_adopt(after_s)
+        self.excused_s += after_s
 
     # --- what always holds --------------------------------------------------------------------------------------------
 
@@ -112,6 +120,11 @@ class Money(RuleBasedStateMachine):
     def what_bills_is_in_the_ledger(self) -> None:
         known = {row.name for row in self.world.ledger.pods_that_may_bill()}
         assert set(self.world.provider.bills()) <= known
+
+    @invariant()
+    def the_limit_of_a_session_is_kept(self) -> None:
+        """But for the time in which no process was there, or the provider did not do what it was asked for."""
+        assert self._spent_usd() <= _LIMIT_USD + _MOST_PODS * (_OVERSHOOT_S + self.excused_s)
 
     @invariant()
     def a_job_that_is_done_has_its_result(self) -> None:
@@ -135,7 +148,14 @@ class Money(RuleBasedStateMachine):
                 break
         assert world.provider.bills() == (), [(pod.name, pod.state, pod.phase) for pod in world.state.pods.values()]
         assert self._believed() == []
-        assert sum(world.state.spent_usd.values(), Decimal(0)) <= _LIMIT_USD + 3 * _OVERSHOOT_S * 2
+        self.the_limit_of_a_session_is_kept()
+
+    def _spent_usd(self) -> Decimal:
+        """By the session's books; a second costs a dollar."""
+        state = self.world.state
+        return session_cost(
+            state.spent_usd.get(MoneyKind.REAL, Decimal(0)), state.pods.values(), MoneyKind.REAL, self.world.clock.s
+        )
 
     def _believed(self) -> list[str]:
         """Pods that may be paid for, as the session sees it."""

@@ -100,3 +100,16 @@ def test_a_pod_that_is_replaced_takes_its_limit_along() -> None:
     story = limited(pod_limit_usd="100")
     story.connect()
     assert story.pod().limit_usd == 100
+
+
+def test_a_pod_that_comes_when_a_limit_is_reached_is_ended_at_once() -> None:
+    """As by a plan that was made before, or when it is taken over: the limit acts as long as it stands."""
+    story = limited(day_limit_usd="100")
+    story.boot()
+    assert 100 <= ended_after(story, 110) <= 102
+    story.tell(events.PodTerminated(pod_id="p1"))
+    story.connect("p2")
+    story.tell(events.PodCreated(pod_id="p2", provider_id="id-2"))
+    assert 1 <= ended_after(story, 5) <= 2
+    assert story.pod("p2").state is PodState.TERMINATING
+    assert story.notices().count("has reached its limit") == 1
