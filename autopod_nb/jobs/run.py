@@ -6,13 +6,14 @@ import contextlib
 import posixpath
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from autopod_nb.clock import Deadline
 from autopod_nb.comfyui import outputs
 from autopod_nb.comfyui.answers import Whereabouts
 from autopod_nb.comfyui.client import ComfyClient
+from autopod_nb.comfyui.history import decode_history
 from autopod_nb.comfyui.monitor import Monitor
 from autopod_nb.comfyui.workflow import WorkflowTemplate, fill
 from autopod_nb.errors import AnswerLost, ComfyError, PodError, SshError, TransferError
@@ -92,23 +93,18 @@ def fetch(
     spec: JobSpec,
     address: PodAddress,
     *,
-    prompt_id: str,
-    result: PromptResult | None,
-    made: Sequence[RemoteFile] = (),
+    result: PromptResult,
     deadline: Deadline,
 ) -> tuple[PromptResult, tuple[ResultFile, ...]]:
-    """Read how the prompt ended and bring what it made, each file verified and whole.
+    """Bring what a prompt made, each file verified and whole.
 
     Args:
-        result: the history entry, if it was read already.
-        made: files that nodes told of while it ran; they count if the server has forgotten the prompt, as one does
-            that was stopped and started again.
+        result: how it ended, from :func:`read_result`.
 
     Raises:
         ResultLost: there is no such result and never will be; what else there was is here.
         TransferError, ComfyError, SshError: not now; try again.
     """
-    result = result or read_result(client, prompt_id, made)
     wanted, missing = _wanted(template, spec, result)
     hashes = _hashes(files, [file for _, found in wanted for file in found], address, deadline)
     results = []
@@ -147,12 +143,22 @@ def _refused(error: TransferError) -> bool:
     return isinstance(error.__cause__, ComfyError) and not isinstance(error.__cause__, AnswerLost)
 
 
-def read_result(client: ComfyClient, prompt_id: str, made: Sequence[RemoteFile]) -> PromptResult:
+def read_result(
+    client: ComfyClient,
+    prompt_id: str,
+    *,
+    saved: Callable[[], Mapping[str, object]],
+    made: Sequence[RemoteFile],
+) -> PromptResult:
     """How the prompt ended and what it made, by the server's history, or if it has forgotten that by what is known.
+
+    Args:
+        saved: the history of the server before it was started again, in its own form; is asked for if need be.
+        made: files that nodes told of while it ran; they count if nothing else is known.
 
     Raises:
         ResultLost: nobody knows.
-        ComfyError: not now; try again.
+        ComfyError, SshError: not now; try again.
     """
     for _ in range(_HISTORY_TRIES):
         result = client.history(prompt_id)
@@ -160,6 +166,8 @@ def read_result(client: ComfyClient, prompt_id: str, made: Sequence[RemoteFile])
             return result
         client.pause(_HISTORY_PAUSE_S)
     if client.whereabouts(prompt_id) is Whereabouts.NOWHERE:
+        if (result := decode_history(saved(), prompt_id)) is not None:
+            return result
         if made:
             return PromptResult(prompt_id=prompt_id, outcome=PromptOutcome.SUCCESS, files=tuple(made))
         raise ResultLost("ComfyUI does not know the prompt any more; run the job again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -10,15 +11,16 @@ from decimal import Decimal
 from autopod_nb.errors import SshError
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.ssh import watchdog
+from autopod_nb.ssh.line import SshConnection
 from autopod_nb.ssh.watchdog import WatchdogOrder, WatchdogReport
 
 _DEFAULT_PORT = 8188  # until it is known where ComfyUI listens
 _COMMAND_S = 20.0
 _MOST_HOURS = 24 * 365
-# On the persistent mount, so that a container that starts anew finds the deadline. A pod on this machine keeps
-# everything in its own folder, which is its HOME, its variables, too.
+# On the persistent mount, where what it keeps outlives a stop, as ComfyUI's output does. A pod of ``localpod`` has its
+# mount and its variables in its HOME.
 _WHERE = r"""
-if [ -f "$HOME/pod.json" ] && [ -f "$HOME/environ" ]; then printf '%s\n' "$HOME" "$HOME/environ"
+if [ -f "$HOME/pod.json" ] && [ -f "$HOME/environ" ]; then printf '%s\n' "$HOME/ComfyUI" "$HOME/environ"
 elif [ -d /workspace ] && [ -w /workspace ]; then echo /workspace
 else printf '%s\n' "$HOME"; fi
 """
@@ -61,9 +63,7 @@ def arm(link: PodLink, wish: GuardWish, *, api_base_url: str, now: datetime) -> 
     port = link.address.comfyui_port or _DEFAULT_PORT
     if link.guard_port == port:
         return None
-    where = link.connection.run("sh -s", _COMMAND_S, stdin=_WHERE.encode())
-    home, environ_path, *_ = [*where.stdout.decode(errors="replace").splitlines(), "", ""]
-    link.guard_folder = posixpath.join(home or "/root", ".autopod-watchdog")
+    link.guard_folder, environ_path = _place(link.connection)
     order = WatchdogOrder(
         quiet_minutes=wish.quiet_minutes,
         deadline=deadline_of(wish, now),
@@ -95,6 +95,25 @@ def beat(link: PodLink, wish: GuardWish, *, now: datetime) -> None:
     if wish != link.guard_wish:
         watchdog.change(link.connection, link.guard_folder, deadline=deadline_of(wish, now), terminate=wish.terminate)
         link.guard_wish = wish
+
+
+def saved_history(link: PodLink) -> Mapping[str, object]:
+    """ComfyUI's history as the watchdog kept it when it ended the pod; empty if it did not.
+
+    Raises:
+        SshError: the line is lost.
+    """
+    if link.connection is None:
+        return {}
+    folder, _ = _place(link.connection)
+    return watchdog.read_history(link.connection, folder)
+
+
+def _place(connection: SshConnection) -> tuple[str, str]:
+    """The watchdog's folder on a pod, and the file of the pod's variables if it is not where the address says."""
+    where = connection.run("sh -s", _COMMAND_S, stdin=_WHERE.encode())
+    home, environ_path, *_ = [*where.stdout.decode(errors="replace").splitlines(), "", ""]
+    return posixpath.join(home or "/root", ".autopod-watchdog"), environ_path
 
 
 def deadline_of(wish: GuardWish, now: datetime) -> datetime | None:

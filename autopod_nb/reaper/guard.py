@@ -7,14 +7,13 @@ import os
 import platform
 import secrets
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 
 from autopod_nb.clock import Clock
-from autopod_nb.config import read_settings
-from autopod_nb.errors import AutopodError, LedgerError, UsageError
+from autopod_nb.config import Settings
+from autopod_nb.errors import LedgerError, UsageError
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import PodView
 from autopod_nb.providers.base import Provider
@@ -107,8 +106,8 @@ class Guard:
             if pod_id in self._session.snapshot.pods or now_s - asked_s > _ANSWER_S:
                 del self._asked_s[pod_id]
         self._tell()
-        with suppress(UsageError):  # it has gone since
-            for pod in self._pods().values():
+        for pod in self._pods().values():
+            with suppress(UsageError):  # it has gone since
                 self._tend(pod)
 
     def _tend(self, pod: PodView) -> None:
@@ -166,26 +165,25 @@ class Guard:
             _log.warning("the leases of %s were not released and run out: %s", ", ".join(pods), error)
 
 
-def open_guard(row: PodRow, *, home: Path, clock: Clock) -> Guard:
-    """A guard without pods yet. The settings are read now, so that a key that was missing may be there by now.
+def open_guard(row: PodRow, settings: Settings, *, clock: Clock) -> Guard:
+    """A guard without pods yet.
 
     Args:
         row: the first pod that it is for.
-        home: ``AUTOPOD_HOME``.
+        settings: of its provider.
         clock: the time.
 
     Raises:
-        AutopodError: no such provider, no key, a setting that cannot be used, a ledger that cannot be opened.
+        AutopodError: no such provider, no key, a ledger that cannot be opened.
     """
-    ledger = Ledger(home / LEDGER_NAME, clock=clock)
-    settings = replace(read_settings(provider=row.provider), session_limit_usd=_left_usd(row, ledger))
-    provider = make_provider(settings, clock)
     owner = Owner(owner_id=secrets.token_hex(6), role=Role.REAPER, host=platform.node(), pid=os.getpid())
-    try:
-        session = Session(settings, provider=provider, ledger=ledger.open(), owner=owner, clock=clock)
-    except AutopodError:
-        provider.close()
-        raise
+    with ExitStack() as undo:
+        ledger = undo.enter_context(Ledger(settings.home / LEDGER_NAME, clock=clock))
+        settings = replace(settings, session_limit_usd=_left_usd(row, ledger))
+        provider = make_provider(settings, clock)
+        undo.callback(provider.close)
+        session = Session(settings, provider=provider, ledger=ledger, owner=owner, clock=clock)
+        undo.pop_all()
     return Guard(GuardKey.of(row), session=session, owner=owner, provider=provider, clock=clock)
 
 

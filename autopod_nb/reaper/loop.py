@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from autopod_nb.clock import Clock, Deadline
-from autopod_nb.config import read_settings
 from autopod_nb.errors import AutopodError
-from autopod_nb.models.job import job_is_over
 from autopod_nb.reaper.guard import Guard, GuardKey, open_guard
+from autopod_nb.reaper.last_settings import LastSettings
 from autopod_nb.reaper.watch import OwnerWatch
 from autopod_nb.session.adoption import look
 from autopod_nb.session.commands import Adopt
@@ -23,6 +24,7 @@ from autopod_nb.storage.columns import to_us
 from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
 from autopod_nb.storage.rows import JobRow, PodRow
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 LOOK_S = 1.0
 LINGER_S = 2.0
@@ -51,11 +53,11 @@ class Loop:
     """
 
     def __init__(self, home: Path, *, clock: Clock, linger_s: float = LINGER_S, once: bool = False) -> None:
-        self._home = home
         self._clock = clock
         self._linger_s = linger_s
         self._once = once
         self._ledger = Ledger(home / LEDGER_NAME, clock=clock)
+        self._settings = LastSettings()
         self._watch = OwnerWatch()
         self._guards: dict[GuardKey, Guard] = {}
         self._since: dict[GuardKey, datetime] = {}  # a hand-over that was asked for before is of somebody else
@@ -75,7 +77,7 @@ class Loop:
             while not stop.is_set():
                 if orphaned():
                     return Outcome.ORPHANED
-                if self._look_safely():
+                if self._safely(self.look) is not False:  # silence is never "nothing bills"
                     quiet = None
                 elif quiet is None:
                     quiet = Deadline(self._clock, self._linger_s)
@@ -88,15 +90,15 @@ class Loop:
                 guard.let_go()
             self._guards.clear()
 
-    def _look_safely(self) -> bool:
-        """One look, whatever comes of it: who else would watch the money? Returns whether a pod may bill."""
+    def _safely(self, do: Callable[[], T]) -> T | None:
+        """Do it, whatever comes of it: who else would watch the money? None if it failed."""
         try:
-            return self.look()
+            return do()
         except AutopodError as error:
             self._say(f"it is tried again: {error}")
         except Exception as error:  # noqa: BLE001 - the guards go on, and the next look may do better
             self._say(f"a mistake of autopod_nb: {type(error).__name__}: {error}", exc_info=True)
-        return True  # silence is never "nothing bills"
+        return None
 
     def _say(self, text: str, *, exc_info: bool = False) -> None:
         """Into the log, but not at every look."""
@@ -111,11 +113,13 @@ class Loop:
             LedgerError: the ledger cannot be read.
         """
         for guard in list(self._guards.values()):
-            guard.tend()
+            self._safely(guard.tend)  # one that fails must not keep the others waiting
             if guard.over:
                 self._drop(guard)
                 guard.let_go()
         rows = {row.pod_id: row for row in self._ledger.pods_that_may_bill()}
+        for provider in {row.provider for row in rows.values()}:
+            self._settings.remember(provider)
         if rows:
             self._yield_pods(rows)
             self._take_over(rows)
@@ -152,19 +156,19 @@ class Loop:
         if not others:
             return
         now = self._clock.now()
-        jobs = [job for job in self._ledger.read_jobs() if not job_is_over(job.state)]
+        jobs = self._ledger.read_jobs(open_only=True)
         at_work = {job.pod_id for job in jobs if job.pod_id is not None}
         due = self._watch.ownerless(others, at_work=at_work, now=now, now_s=self._clock.monotonic())
         if not due:
             return
         # A pod that nobody can reach ends by these minutes; any other ends when its jobs are done.
-        minutes = read_settings().idle_minutes
+        minutes = self._settings.read(others[0].provider).idle_minutes
         found = look(self._ledger, ours=tuple(ours), idle_minutes=minutes, now=now, ends_after_batch=True)
         for note in found.notes:
             self._say(note)
         for orphan in found.orphans:
             if orphan.pod.row.pod_id in due:
-                self._take(_patient(orphan, jobs))
+                self._safely(partial(self._take, _patient(orphan, jobs)))
 
     def _take(self, orphan: Adopt) -> None:
         row = orphan.pod.row
@@ -174,7 +178,7 @@ class Loop:
         try:
             if key not in self._guards:
                 self._since[key] = self._clock.now()
-                self._guards[key] = open_guard(row, home=self._home, clock=self._clock)
+                self._guards[key] = open_guard(row, self._settings.read(row.provider), clock=self._clock)
             _log.info("pod %s (%s) is taken over with %d jobs", row.pod_id, row.state.value, len(orphan.jobs))
             self._guards[key].take(orphan)
         except AutopodError as error:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from autopod_nb.comfyui.workflow import find_template, load_template
 from autopod_nb.errors import TemplateError
-from autopod_nb.models.job import job_is_over
 from autopod_nb.models.offer import Offer
 from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod
 from autopod_nb.storage.ledger import Ledger
@@ -58,7 +57,7 @@ def look(
     """
     rows = [row for row in ledger.pods_that_may_bill() if row.pod_id not in ours and provider in (None, row.provider)]
     orphans, foreign, notes = [], [], []
-    jobs = [job for job in ledger.read_jobs() if not job_is_over(job.state)] if rows else []
+    jobs = list(ledger.read_jobs(open_only=True)) if rows else []
     for row in rows:
         if row.lease is not None and owner_lives(row.lease, now):
             foreign.append(row)

@@ -181,6 +181,14 @@ def _fetch(step: Step, job: JobData, result: PromptResult | None) -> None:
         )
 
 
+def left_on_pod(step: Step, job: JobData) -> None:
+    """Its pod was stopped while nobody looked: what it made may be there, and was paid for."""
+    if job.posted and job.cancel is None and job.state in _ON_THE_SERVER:
+        if job.state is JobState.UPLOADING:
+            job = step.move(job, JobEvent.ACCEPTED)
+        step.move(replace(job, progress_s=step.now.s), JobEvent.ENDED)
+
+
 def result_read(step: Step, message: PromptRead) -> None:
     """The server's own list of what it made, which goes into the ledger before anything is fetched."""
     job = _current(step, message.job_id, message.attempt)

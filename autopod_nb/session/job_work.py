@@ -8,6 +8,7 @@ from autopod_nb.clock import Clock, Deadline
 from autopod_nb.comfyui.answers import Whereabouts
 from autopod_nb.errors import SshError
 from autopod_nb.jobs import run
+from autopod_nb.pods import guard
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.session import job_events
 from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, SubmitPrompt, UploadInputs
@@ -85,7 +86,9 @@ class JobWork:
         link = self._link(effect.pod_id)
         if link.client is None or link.address is None:
             raise SshError("There is no line to the pod.")
-        known = effect.result or run.read_result(link.client, effect.prompt_id, effect.made)
+        known = effect.result or run.read_result(
+            link.client, effect.prompt_id, saved=lambda: guard.saved_history(link), made=effect.made
+        )
         read = job_events.PromptRead(job_id=effect.spec.job_id, attempt=effect.attempt, files=known.files)
         self._post(read)
         result, files = run.fetch(
@@ -94,7 +97,6 @@ class JobWork:
             effect.template,
             effect.spec,
             link.address,
-            prompt_id=effect.prompt_id,
             result=known,
             deadline=Deadline(self._clock, _FETCH_S),
         )

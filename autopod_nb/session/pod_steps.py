@@ -93,6 +93,9 @@ def observed(step: Step, message: PodObserved) -> None:
     elif message.state is ObservedState.STOPPED:
         why = f"Pod {pod.pod_id} stopped without being asked: {message.detail}."
         step.notice(Level.ERROR, why, pod_id=pod.pod_id)
+        if step.rules.can_stop and not pod.offer.spot:  # a spot pod is taken away in the middle of a job
+            for job in step.jobs_of(pod):
+                job_steps.left_on_pod(step, job)
         pod_ending.end(step, replace(pod, error=why))
 
 

@@ -6,7 +6,9 @@ container. So arming says what is known, and nothing else may rely on it. What i
 
 from __future__ import annotations
 
+import json
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -19,6 +21,7 @@ _NAME = "watchdog.sh"
 _ARM_S = 90.0  # the script itself waits 10 s for its loop and up to 30 s for an answer of the provider
 _COMMAND_S = 30.0
 _LOG_BYTES = 1 << 20
+_HISTORY_BYTES = 64 << 20
 
 _CANNOT_START = "The watchdog could not be started on the pod: {reason}."
 _RUNS = "The watchdog runs on the pod"
@@ -146,6 +149,24 @@ def read_log(connection: SshConnection, folder: str, lines: int) -> tuple[str, .
     path = quote(posixpath.join(folder, "log"))
     found = _run(connection, f"[ ! -f {path} ] || tail -n {max(0, lines)} {path}", "asked for its log")
     return tuple(found.stdout.decode(errors="replace").splitlines())
+
+
+def read_history(connection: SshConnection, folder: str) -> Mapping[str, object]:
+    """What ComfyUI's ``/history`` said when the watchdog of this folder last ended its pod: prompt id → entry.
+
+    Empty where it never did, or where what it kept cannot be read as JSON.
+
+    Raises:
+        SshError: the connection is lost.
+    """
+    path = quote(posixpath.join(folder, "history"))
+    command = f"[ ! -f {path} ] || cat {path}"
+    found = connection.run(command, _COMMAND_S, max_output_bytes=_HISTORY_BYTES)
+    try:
+        entries = json.loads(found.stdout.decode(errors="replace"))
+    except ValueError:
+        return {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def _start(order: WatchdogOrder, size: int) -> str:

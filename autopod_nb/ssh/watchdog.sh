@@ -28,6 +28,7 @@ UNREADABLE_FACTOR=3           # a guess: a queue that cannot be read may be full
 JUMP_S=75                     # a poll that took longer was no wait: the clock was set, or the pod was frozen
 LONGEST_REST=20               # polls between two attempts to act; 5 minutes
 LOG_BYTES=200000
+HISTORY=100                   # jobs; a guess
 
 # ---- the decision: pure, and of builtins only ----
 
@@ -174,6 +175,13 @@ by_runpodctl() { # the one in a pod knows the old grammar only, and takes the ke
     [ "$status" -eq 0 ]
 }
 
+save_history() { # ComfyUI forgets it when the pod stops; what it made stays on the disk. An empty one tells nothing
+    request GET "http://127.0.0.1:$port/history?max_items=$HISTORY" '' 30
+    case $status:$answer in 200:'{}'*) return 0 ;; 200:'{'*) ;; *) say "no history: $status"; return 0 ;; esac
+    { printf '%s\n' "$answer" | sed '$d' >"$folder/history.$$" && mv -f "$folder/history.$$" "$folder/history"; } ||
+        say 'the history cannot be kept'
+} 2>/dev/null
+
 act() ( # the ways in order until one succeeds; in a subshell, so that the key is not kept
     load_key
     [ -n "$pod" ] || { say "the pod's id is not in $environ"; return 1; }
@@ -264,6 +272,7 @@ run() {
         look
         if [ "$verdict" != wait ]; then
             say "$verdict; $mode"
+            [ "$mode" = terminate ] || save_history
             if act; then
                 say 'done'
                 ! is_the_one || rm -f "$folder/pid"

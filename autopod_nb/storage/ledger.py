@@ -149,10 +149,10 @@ class Ledger:
         """Every pod that is not known to be gone, whoever owns it, oldest first: a stopped one bills its volume."""
         return tuple(pod for pod in self.read_pods() if pod.state is not PodState.TERMINATED)
 
-    def read_jobs(self, *, session_id: str | None = None) -> tuple[JobRow, ...]:
-        """All attempts, or those of one session's jobs, in the order in which they were queued."""
+    def read_jobs(self, *, session_id: str | None = None, open_only: bool = False) -> tuple[JobRow, ...]:
+        """All attempts, or those of one session's jobs, or those that are not over, in the order of queuing."""
         with self.reading() as db:
-            return queries.jobs(db, session_id=session_id)
+            return queries.jobs(db, session_id=session_id, open_only=open_only)
 
     def read_results(self, *, session_id: str | None = None) -> tuple[ResultRow, ...]:
         """All results, or those of one session's jobs, in the order of arrival."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 
-from autopod_nb.models.job import JobState, RemoteFile, ResultFile, Verified
+from autopod_nb.models.job import JobState, RemoteFile, ResultFile, Verified, job_is_over
 from autopod_nb.models.money import Charge, MoneyKind, Purpose
 from autopod_nb.models.pod import PodState
 from autopod_nb.storage.columns import from_micro_usd, from_us
@@ -68,14 +68,18 @@ def _lease(owner_id: str, role: str, host: str, pid: int, renewed_us: int) -> Le
     return Lease(owner=Owner(owner_id=owner_id, role=Role(role), host=host, pid=pid), renewed=from_us(renewed_us))
 
 
-def jobs(db: sqlite3.Connection, *, session_id: str | None) -> tuple[JobRow, ...]:
+_OVER = ", ".join(f"'{state.value}'" for state in JobState if job_is_over(state))
+
+
+def jobs(db: sqlite3.Connection, *, session_id: str | None, open_only: bool) -> tuple[JobRow, ...]:
     """Attempts of jobs, in the order in which they were queued."""
     found = db.execute(
-        """SELECT session_id, job_id, attempt, template, spec, pod_id, prompt_id, state, error, submitted_us,
+        f"""SELECT session_id, job_id, attempt, template, spec, pod_id, prompt_id, state, error, submitted_us,
              started_us, ended_us, made, template_path
            FROM attempts JOIN jobs USING (job_key)
-           WHERE :session_id IS NULL OR session_id = :session_id ORDER BY attempt_key""",
-        {"session_id": session_id},
+           WHERE (:session_id IS NULL OR session_id = :session_id)
+             AND (NOT :open_only OR state NOT IN ({_OVER})) ORDER BY attempt_key""",  # noqa: S608 - words of ours
+        {"session_id": session_id, "open_only": open_only},
     )
     return tuple(
         JobRow(

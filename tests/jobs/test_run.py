@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -85,16 +86,8 @@ class Pod:
     def fetch(
         self, template: WorkflowTemplate, spec: JobSpec, prompt_id: str, result: PromptResult | None = None
     ) -> tuple[PromptResult, tuple[ResultFile, ...]]:
-        return run.fetch(
-            self.client,
-            self.files,
-            template,
-            spec,
-            self.address,
-            prompt_id=prompt_id,
-            result=result,
-            deadline=_deadline(),
-        )
+        result = result or run.read_result(self.client, prompt_id, saved=dict, made=())
+        return run.fetch(self.client, self.files, template, spec, self.address, result=result, deadline=_deadline())
 
     def run(self, template: WorkflowTemplate, spec: JobSpec) -> tuple[PromptResult, tuple[ResultFile, ...]]:
         """All steps of one job."""
@@ -310,6 +303,22 @@ class TestFetch:
     def test_a_prompt_that_nobody_knows_is_lost(self, pod: Pod, tmp_path: Path) -> None:
         with pytest.raises(ResultLost, match="run the job again"):
             pod.fetch(_template(tmp_path, _NOISE), _spec(tmp_path), str(uuid.uuid4()))
+
+    def test_what_the_server_has_forgotten_is_taken_from_its_saved_history_and_only_then_from_what_was_seen(
+        self, pod: Pod, tmp_path: Path
+    ) -> None:
+        template, spec = _template(tmp_path, _NOISE), _spec(tmp_path, seed=_fresh())
+        prompt_id = pod.submit(template, spec)
+        over = pod.until_over(prompt_id)
+        with urlopen(f"http://127.0.0.1:{pod.address.comfyui_port}/history") as answer:
+            history = json.load(answer)
+        forgotten = str(uuid.uuid4())
+        saved = {forgotten: history[prompt_id]}
+        seen = over.files[:1]
+        found = run.read_result(pod.client, forgotten, saved=lambda: saved, made=())
+        assert (found.outcome, found.files) == (over.outcome, over.files)
+        assert run.read_result(pod.client, forgotten, saved=dict, made=seen).files == seen
+        assert run.read_result(pod.client, prompt_id, saved=pytest.fail, made=()) == over, "it is not asked for"
 
     def test_a_file_that_is_gone_from_the_pod_is_lost_and_the_others_are_brought(
         self, pod: Pod, tmp_path: Path

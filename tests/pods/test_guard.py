@@ -25,7 +25,7 @@ _WISH = GuardWish(quiet_minutes=Decimal(15), left_usd=Decimal(1), price_per_hour
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    with open_world(tmp_path / "pod" / ".autopod-watchdog") as world:
+    with open_world(tmp_path / "pod" / "ComfyUI" / ".autopod-watchdog") as world:
         yield world
 
 
@@ -79,8 +79,20 @@ def test_one_that_was_killed_is_noticed_by_the_next_beat_and_started_anew(link: 
     guard.beat(link, _WISH, now=_now())
 
 
+def test_the_history_that_it_kept_is_read_from_the_pod(link: PodLink, world: World) -> None:
+    assert guard.saved_history(link) == {}, "there is no folder yet"
+    assert _arm(link, world)
+    assert guard.saved_history(link) == {}
+    (world.folder / "history").write_text('{"p1": {"status": {}}}')
+    assert guard.saved_history(link) == {"p1": {"status": {}}}
+    for damaged in ('{"p1": ', "[]"):
+        (world.folder / "history").write_text(damaged)
+        assert guard.saved_history(link) == {}
+
+
 def test_without_a_line_nothing_is_done(world: World) -> None:
     link = PodLink()
     assert guard.arm(link, _WISH, api_base_url=world.url, now=_now()) is None
     guard.beat(link, _WISH, now=_now())
     assert link.guard_port == 0
+    assert guard.saved_history(link) == {}

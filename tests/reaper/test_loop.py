@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from autopod_nb.clock import TestClock
 from autopod_nb.models.pod import PodState
+from autopod_nb.reaper.guard import Guard
 from autopod_nb.reaper.loop import LINGER_S, Loop, Outcome
 from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
 from autopod_nb.storage.rows import Role
@@ -61,6 +63,16 @@ def look_for(loop: Loop, clock: TestClock, seconds: int) -> None:
     for _ in range(seconds):
         loop.look()
         clock.advance(1)
+
+
+def open_files_of(home: Path) -> list[str]:
+    """Below a home, that this process has open."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            if (target := str(entry.readlink())).startswith(str(home)):
+                found.append(target)
+    return sorted(found)
 
 
 def until_gone(loop: Loop, ledger: Ledger) -> None:
@@ -124,6 +136,49 @@ def test_a_provider_that_cannot_be_had_is_tried_again_and_the_others_are_not_kep
     ledger.write([PodChanged(pod_id="p1", state=PodState.TERMINATED, at=clock.now())])
     loop.look()
     assert not loop.look()
+
+
+def test_settings_that_cannot_be_read_any_more_leave_no_pod_without_a_guard(
+    home: Path, clock: TestClock, ledger: Ledger
+) -> None:
+    """A slip of the pen in the file while a pod runs: it is guarded by what stood there before."""
+    loop = Loop(home, clock=clock)
+    write_pod(ledger, clock, "p1", pid=a_living_pid())
+    loop.look()
+    (home / "config.json").write_text('{"defaults": {"idle_minutes": "soon"}')
+    (home / "config.json").chmod(0o600)
+    look_for(loop, clock, 61)
+    until_gone(loop, ledger)
+    assert [row.state for row in ledger.read_pods()] == [PodState.TERMINATED]
+
+
+def test_a_guard_that_fails_does_not_keep_the_others_waiting(
+    home: Path, clock: TestClock, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = Loop(home, clock=clock)
+    for pod_id in ("p1", "p2"):
+        write_pod(ledger, clock, pod_id, pid=a_dead_pid(), role=Role.REAPER, session_id=f"session-{pod_id}")
+    tended = []
+
+    def tend(guard: Guard) -> None:
+        tended.append(guard.key.session_id)
+        if len(set(tended)) == 1:
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(Guard, "tend", tend)
+    look_for(loop, clock, 3)
+    assert set(tended) == {"session-p1", "session-p2"}
+    monkeypatch.undo()
+    until_gone(loop, ledger)
+
+
+def test_a_guard_that_cannot_be_opened_leaves_nothing_open(home: Path, clock: TestClock, ledger: Ledger) -> None:
+    loop = Loop(home, clock=clock)
+    write_pod(ledger, clock, "p1", pid=a_dead_pid(), role=Role.REAPER, provider="nowhere")
+    look_for(loop, clock, 20)
+    before = open_files_of(home)
+    look_for(loop, clock, 80)
+    assert open_files_of(home) == before
 
 
 def test_it_ends_when_nothing_may_bill_for_the_time_it_lingers(home: Path, clock: TestClock, ledger: Ledger) -> None:

@@ -418,6 +418,70 @@ def test_a_pod_found_stopped_is_ended_by_the_rule() -> None:
     assert story.take(TerminateAtProvider)
 
 
+def _asleep(story: Story, detail: str = "by its own key") -> None:
+    """A lid was closed: the line is lost, and when somebody looks again the pod is stopped."""
+    story.tell(events.LineLost(pod_id="p1", why="cut."))
+    story.tell(events.PodObserved(pod_id="p1", state=ObservedState.STOPPED, detail=detail))
+    story.tell(events.PodStopped(pod_id="p1"))
+
+
+@pytest.mark.parametrize("how_far", ["posted", "accepted", "renders"])
+def test_a_pod_that_was_stopped_with_a_job_on_it_is_kept_for_what_the_job_may_have_made(how_far: str) -> None:
+    story = Story()
+    story.boot()
+    story.submit()
+    story.upload()
+    if how_far != "posted":
+        story.accept()
+    if how_far == "renders":
+        story.start()
+    _asleep(story)
+    assert not story.take(TerminateAtProvider)
+    assert (story.pod().state, story.job().state) == (PodState.STOPPED, JobState.COLLECTING)
+    assert "the results of j1 are still on it" in story.notices()
+    story.take(FetchResults)
+    story.tell(commands.ResumePod(pod_id="p1"))
+    story.tell(events.PodAddressed(pod_id="p1", address=ADDRESS))
+    story.tell(events.PodReady(pod_id="p1", local_port=8188, comfyui_version="0.12.1"))
+    story.pass_time(1)
+    (fetch,) = story.take(FetchResults)
+    assert (fetch.attempt, fetch.prompt_id) == (1, story.job().prompt_id), "it is not rendered, and paid, twice"
+    story.fetched()
+    assert story.job().state is JobState.DONE
+    assert story.take(TerminateAtProvider)
+
+
+def test_a_pod_that_was_stopped_before_its_job_was_posted_has_nothing_of_it() -> None:
+    story = Story()
+    story.boot()
+    story.submit()
+    _asleep(story)
+    assert story.take(TerminateAtProvider)
+    assert story.job().state is JobState.FAILED
+
+
+def test_a_job_whose_cancelling_was_under_way_does_not_keep_a_stopped_pod() -> None:
+    story = Story()
+    story.boot()
+    story.submit()
+    story.run()
+    story.tell(commands.Cancel(job_id="j1"))
+    _asleep(story)
+    assert story.take(TerminateAtProvider)
+    assert story.job().state is JobState.CANCELLED
+
+
+def test_a_spot_pod_is_taken_away_in_the_middle_of_a_job_and_is_not_kept() -> None:
+    story = Story()
+    story.boot()
+    story.state = replace(story.state, pods={"p1": replace(story.pod(), offer=replace(story.pod().offer, spot=True))})
+    story.submit()
+    story.run()
+    _asleep(story, "Outbid")
+    assert story.take(TerminateAtProvider)
+    assert story.job().state is JobState.FAILED
+
+
 def test_a_pod_that_stays_unreachable_is_ended() -> None:
     story = Story()
     story.boot(idle_minutes="2")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from tests.fakes.service import RunpodService
 from tests.leftovers import command_of
 from tests.session.rented_orphans import Orphans, orphans
-from tests.session.rented_story import MOST_S
+from tests.session.rented_story import MOST_S, picture_of
 from tests.session.rented_world import Tenant, quick_service
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -40,7 +42,7 @@ def home(service: RunpodService, tmp_path: Path) -> Iterator[Orphans]:
 
 def order_of(service: RunpodService, provider_id: str) -> list[str]:
     """What the watchdog that runs on a pod was told, from its command line; empty if none runs."""
-    mark = f"{service.pod(provider_id)['folder']}/.autopod-watchdog"
+    mark = f"{service.pod(provider_id)['folder']}/ComfyUI/.autopod-watchdog"
     for entry in Path("/proc").glob("[0-9]*"):
         words = command_line(entry)
         if "run" in words and mark in words:
@@ -48,10 +50,10 @@ def order_of(service: RunpodService, provider_id: str) -> list[str]:
     return []
 
 
-def may_terminate(service: RunpodService, provider_id: str) -> bool:
-    """Whether it knows where ComfyUI listens, and was told that there is nothing to lose."""
+def may(service: RunpodService, provider_id: str, mode: str) -> bool:
+    """Whether it knows where ComfyUI listens, and how it is to end the pod."""
     order = order_of(service, provider_id)
-    return order[2:3] not in ([], [_GUESSED_PORT]) and (Path(order[0]) / "limits").read_text().endswith(" terminate\n")
+    return order[2:3] not in ([], [_GUESSED_PORT]) and (Path(order[0]) / "limits").read_text().split()[1] == mode
 
 
 def command_line(entry: Path) -> list[str]:
@@ -105,7 +107,7 @@ def test_with_owner_and_reaper_killed_the_watchdog_ends_the_bill(
     """With the pod's own key, after its time of quiet; the next session closes the books."""
     home.own("ready")
     provider_id = str(home.row().provider_id)
-    home.follow(lambda: may_terminate(home.service, provider_id), step_s=0.0)
+    home.follow(lambda: may(home.service, provider_id, "terminate"), step_s=0.0)
     kills = [home.kill_owner, home.kill_reaper]
     for kill in kills if first == "owner" else reversed(kills):
         kill()
@@ -125,3 +127,34 @@ def test_with_owner_and_reaper_killed_the_watchdog_ends_the_bill(
         tenant.follow(lambda: home.row().state is PodState.TERMINATED)
     finally:
         tenant.end()
+
+
+def test_a_job_that_ends_while_nobody_is_there_is_not_rendered_twice(
+    home: Orphans, quicken: list[QuickWatchdog], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lid is closed: the job renders on, the watchdog stops the pod, and the next contact fetches what it made."""
+    home.own("rendering")
+    provider_id = str(home.row().provider_id)
+    home.follow(lambda: may(home.service, provider_id, "stop"), step_s=0.0)
+    home.kill_owner()
+    home.kill_reaper()
+    watchdog = QuickWatchdog(home)
+    quicken.append(watchdog)
+    home.follow(lambda: watchdog.tick() and home.service.pod(provider_id)["status"] == "EXITED", step_s=_STEP_S)
+    (job,) = home.ledger.read_jobs()
+    assert job.state is JobState.RUNNING, "as far as anybody wrote"
+    tenant = Tenant(home.folder, home.service, monkeypatch)
+    try:
+        tenant.session.adopt()
+        tenant.follow(lambda: tenant.pod(job.pod_id or "").state is PodState.STOPPED)
+        assert "the results of wanted are still on it" in tenant.notices
+        tenant.session.adopt()
+        tenant.follow(lambda: tenant.session.snapshot.jobs["wanted"].over)
+        done = tenant.session.snapshot.jobs["wanted"]
+        assert (done.state, done.attempt) == (JobState.DONE, 1), done.error
+        tenant.follow(lambda: home.row().state is PodState.TERMINATED)
+    finally:
+        tenant.end()
+    assert len(picture_of(home.out / "wanted.png")) == 64 * 64 * 3
+    (bill,) = home.bills()
+    assert [Decimal(each["usd_per_hour"]["gpu"]) == 0 for each in bill["segments"]] == [False, True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -105,6 +106,35 @@ def test_a_forgotten_pod_is_stopped_and_its_key_is_nowhere_to_be_read(world: Wor
     assert "act: nobody called for 60 s and the queue is empty; stop" in loop.log()
     assert KEY not in loop.log()
     assert sorted(path.name for path in world.folder.iterdir()) == ["limits", "log"]
+
+
+_ENTRY = {"p1": {"outputs": {"9": {"text": ["a\\b\n\u00e9 %s '\""]}}, "status": {"completed": True}}}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_comfyui_made_is_kept_before_the_pod_is_stopped(world: World, shell: str, client: str) -> None:
+    """It forgets it with the stop, and the files on the volume alone do not say whose they are."""
+    world.history = 200, json.dumps(_ENTRY)
+    with run_loop(world, shell=shell, client=CLIENTS[client]) as loop:
+        loop.clock.pass_by(60, world)
+        assert loop.has_ended() == 0
+    assert world.paths() == [ACTION]
+    assert json.loads((world.folder / "history").read_text()) == _ENTRY
+    assert sorted(path.name for path in world.folder.iterdir()) == ["history", "limits", "log"]
+
+
+@pytest.mark.parametrize("answer", [(200, "{}"), (500, "{}"), (200, "<html>"), (404, '{"p2": {}}')], ids=str)
+def test_a_history_that_tells_nothing_does_not_take_the_place_of_an_older_one(
+    world: World, answer: tuple[int, str]
+) -> None:
+    (world.folder / "history").write_text('{"p1": {}}\n')
+    world.history = answer
+    with run_loop(world) as loop:
+        loop.clock.pass_by(60, world)
+        assert loop.has_ended() == 0
+    assert world.paths() == [ACTION], "it is stopped all the same"
+    assert (world.folder / "history").read_text() == '{"p1": {}}\n'
 
 
 @pytest.mark.parametrize("shell", SHELLS)

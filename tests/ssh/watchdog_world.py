@@ -85,6 +85,7 @@ class World:
     read_status: int = 200
     action_statuses: list[int] = field(default_factory=lambda: [200])  # the last one again and again
     graphql: tuple[int, str] = (200, '{"data": {"podStop": {"id": "x"}}}')
+    history: tuple[int, str] = (200, "{}")
     on_prompt: Callable[[], None] = lambda: None
     calls: list[Call] = field(default_factory=list)
     looks: int = 0
@@ -110,6 +111,8 @@ class World:
             self.looks += 1
             self.on_prompt()
             return self.queue_status, self.queue
+        if path.startswith("/history"):
+            return self.history
         if path == ACTION:
             return (self.action_statuses.pop(0) if len(self.action_statuses) > 1 else self.action_statuses[0]), "{}"
         if path == "/graphql":
@@ -123,7 +126,7 @@ def _handler(world: World) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-            if self.path != "/prompt":
+            if not self.path.startswith(("/prompt", "/history")):
                 url = world.url + self.path
                 world.calls.append(
                     Call(method=self.command, path=self.path, body=body, leaks=leaks_of(world.folder),

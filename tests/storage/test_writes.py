@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from autopod_nb.errors import LedgerError
-from autopod_nb.models.job import JobSpec, JobState, PodConfig, ResultFile
+from autopod_nb.models.job import JobSpec, JobState, PodConfig, ResultFile, job_is_over
 from autopod_nb.models.money import MoneyKind, Purpose
 from autopod_nb.models.pod import PodState
 from autopod_nb.storage.ledger import Ledger
@@ -112,6 +112,15 @@ def test_a_new_attempt_ends_the_one_before_it_as_failed(stocked: Ledger, noon: d
     assert (first.attempt, first.state, first.ended) == (1, JobState.FAILED, later)
     assert kept in first.error
     assert (second.attempt, second.state, second.submitted, second.pod_id) == (2, JobState.DONE, later, None)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_only_what_is_not_over_can_be_asked_for(
+    ledger: Ledger, intent: Intent, queued: Queued, noon: datetime, state: JobState
+) -> None:
+    ledger.write([intent(), queued("a"), queued("b"), _change(state, noon, pod_id="p1")])
+    found = [job.job_id for job in ledger.read_jobs(open_only=True)]
+    assert found == (["b"] if job_is_over(state) else ["a", "b"])
 
 
 def test_a_job_that_is_not_there_cannot_change(ledger: Ledger, noon: datetime) -> None:
