@@ -13,6 +13,8 @@ from pathlib import Path
 from autopod_nb.errors import ConfigError
 
 DEFAULT_GPU_PREFERENCES = ("A40", "RTX A6000", "RTX A5000")
+LEDGER_NAME = "ledger.sqlite3"
+"""In ``AUTOPOD_HOME``; known here, for what reads it takes long to load."""
 MOST = 100_000
 """No amount (US dollars, minutes) is larger: a guess, there to catch slips and to keep arithmetic safe."""
 

@@ -44,17 +44,24 @@ def redact(text: str) -> str:
     return text
 
 
-class _RedactingFormatter(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
+    """Writes no secret."""
+
     def format(self, record: logging.LogRecord) -> str:
+        """The line."""
         return redact(super().format(record))
+
+
+def open_private(path: str) -> TextIOWrapper:
+    """A file to append to, which nobody else may read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
 
 
 class _PrivateFile(logging.handlers.RotatingFileHandler):
     """Rotates, and lets nobody else read: neither the first file nor those that follow."""
 
     def _open(self) -> TextIOWrapper:
-        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        return os.fdopen(descriptor, "a", encoding=self.encoding)
+        return open_private(self.baseFilename)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is Python's
         """A full disk must not print into a cell, which is what Python would do."""
@@ -76,7 +83,7 @@ def open_log(home: Path) -> Path:
             handler.close()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handler = _PrivateFile(path, maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8")
-        handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)-7s %(threadName)s %(name)s: %(message)s"))
+        handler.setFormatter(RedactingFormatter("%(asctime)s %(levelname)-7s %(threadName)s %(name)s: %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
         logger.propagate = False  # nothing of ours may land in whatever cell runs just now

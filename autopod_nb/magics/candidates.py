@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from autopod_nb.config import SETTINGS
+from autopod_nb.models.offer import CLOUDS
 from autopod_nb.session.provider_list import provider_names
 from autopod_nb.verb import Kind, Offers, Option, Verb
 from autopod_nb.verbs import BY_NAME, CELL, VERBS
@@ -15,7 +16,7 @@ _GPUS = ("A40", "A5000", "A6000", "RTX3090", "RTX4090")
 _FIXED = {
     Offers.VERBS: (*BY_NAME, CELL.name),
     Offers.GPUS: _GPUS,
-    Offers.CLOUDS: ("secure", "community"),
+    Offers.CLOUDS: CLOUDS,
     Offers.COST_GROUPS: ("pod", "job", "template", "gpu"),
     Offers.FORMATS: ("csv", "parquet", "json"),
     Offers.CONFIG_ACTIONS: ("get", "set", "unset", "path", "edit"),

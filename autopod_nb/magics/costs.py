@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autopod_nb.config import read_home
+from autopod_nb.config import LEDGER_NAME, read_home
 from autopod_nb.errors import UsageError, nearest
 from autopod_nb.magics.listing import page
 from autopod_nb.magics.text import Text
@@ -63,7 +63,7 @@ def _written_ledger() -> Path:
 
     session = current_session()
     if session is None:
-        return read_home() / "ledger.sqlite3"
+        return read_home() / LEDGER_NAME
     session.wait_written()
     return session.ledger_path
 

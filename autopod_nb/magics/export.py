@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from autopod_nb.config import read_home
+from autopod_nb.config import LEDGER_NAME, read_home
 from autopod_nb.errors import UsageError
 from autopod_nb.magics.text import Text
 from autopod_nb.widgets import words
@@ -55,7 +55,7 @@ def read_history(limit: int | None = None) -> HistoryFrame:
     if session is not None:
         session.wait_written()
     home = session.settings.home if session is not None else read_home()
-    return history_frame(home / "ledger.sqlite3", limit=limit)
+    return history_frame(home / LEDGER_NAME, limit=limit)
 
 
 def frame_json(frame: pd.DataFrame) -> str:

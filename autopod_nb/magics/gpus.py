@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from autopod_nb.config import read_home
 from autopod_nb.errors import UsageError, nearest
 from autopod_nb.magics.text import Text
+from autopod_nb.models.offer import CLOUDS
 
 if TYPE_CHECKING:
     from autopod_nb.models.offer import Offer
     from autopod_nb.session.commands import PodRequest
 
-_CLOUDS = ("secure", "community")
 _PREFERENCES = "defaults.gpu_preferences"
 
 
@@ -39,8 +39,8 @@ def market_request(args: Namespace) -> PodRequest:
     from autopod_nb.session.commands import PodRequest
 
     cloud = None if args.cloud is None else args.cloud.lower()
-    if cloud not in (None, *_CLOUDS):
-        raise UsageError(f"--cloud {args.cloud!r} is none of {', '.join(_CLOUDS)}.{nearest(args.cloud, _CLOUDS)}")
+    if cloud not in (None, *CLOUDS):
+        raise UsageError(f"--cloud {args.cloud!r} is none of {', '.join(CLOUDS)}.{nearest(args.cloud, CLOUDS)}")
     return PodRequest(
         provider=args.provider,
         gpu_count=args.gpu_count,

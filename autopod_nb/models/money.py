@@ -10,7 +10,8 @@ from enum import Enum
 
 _SECONDS_PER_HOUR = Decimal(3600)
 _MICRO_USD = Decimal("0.000001")
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)  # a notebook may have changed its own, and its threads inherit that
+EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
+"""For every sum of money: a notebook may have changed its own context, and its threads inherit that."""
 
 
 class MoneyKind(str, Enum):
@@ -73,19 +74,24 @@ class Spent:
 
 def cost_usd(price_per_hour_usd: Decimal, seconds: Decimal) -> Decimal:
     """What *seconds* cost at an hourly price, to a millionth of a dollar, half up."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return (price_per_hour_usd * seconds / _SECONDS_PER_HOUR).quantize(_MICRO_USD)
+
+
+def sum_usd(amounts: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    with localcontext(EXACT):
+        return sum(amounts, Decimal(0))
 
 
 def total_usd(charges: Iterable[Charge], kind: MoneyKind) -> Decimal:
     """The sum of the charges of one kind."""
-    with localcontext(_EXACT):
-        return sum((charge.amount_usd for charge in charges if charge.kind is kind), Decimal(0))
+    return sum_usd(charge.amount_usd for charge in charges if charge.kind is kind)
 
 
 def show_usd(amount_usd: Decimal, kind: MoneyKind) -> str:
     """The amount for a person: ``$0.0012``, or ``$0.0012 simulated``."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         digits = 2 if abs(amount_usd) >= 1 else 4
         text = f"${amount_usd:.{digits}f}"
     return text if kind is MoneyKind.REAL else f"{text} simulated"

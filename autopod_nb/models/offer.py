@@ -9,6 +9,9 @@ from enum import Enum
 
 from autopod_nb.models.money import MoneyKind
 
+CLOUDS = ("secure", "community")
+"""Of whoever has more than one: data centres, and machines of others."""
+
 
 class Stock(str, Enum):
     """How much of it there is, as the provider says; a reading, never a promise."""
@@ -18,6 +21,10 @@ class Stock(str, Enum):
     MEDIUM = "medium"
     HIGH = "high"
     UNKNOWN = "unknown"
+
+
+STOCK_ORDER = (Stock.HIGH, Stock.MEDIUM, Stock.UNKNOWN, Stock.LOW, Stock.NONE)
+"""The best first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,4 +120,4 @@ class Offer:
 
 def gpu_key(name: str) -> str:
     """One spelling for what people write: ``NVIDIA RTX A40``, ``a40`` and ``RTX4090``, ``4090`` → ``A40``, ``4090``."""
-    return re.sub(r"NVIDIA|GEFORCE|RTX|[^A-Z0-9]", "", name.upper())
+    return re.sub(r"NVIDIA|GEFORCE|GENERATION|RTX|[^A-Z0-9]", "", name.upper())

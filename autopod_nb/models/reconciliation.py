@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from enum import Enum
 
-from autopod_nb.models.money import MoneyKind
+from autopod_nb.models.money import EXACT, MoneyKind, sum_usd
 
 ROUNDING_USD = Decimal("0.01")
 """What a provider may round in one bucket; a bill that differs by no more than that a bucket agrees."""
@@ -23,7 +23,6 @@ _LAG = _HOUR  # RunPod: the newest closed hour may still be incomplete
 _US = timedelta(microseconds=1)
 _MICRO_USD = Decimal("0.000001")
 _TENTH = Decimal("0.1")
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)  # a notebook may have changed its own
 
 
 class Verdict(str, Enum):
@@ -100,7 +99,7 @@ class Line:
         """How much more the provider charged than was booked; None where that cannot be said."""
         if self.ledger_usd is None or self.verdict is Verdict.OPEN:
             return None
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             return self.billed_usd - self.ledger_usd
 
     @property
@@ -109,7 +108,7 @@ class Line:
         drift = self.drift_usd
         if drift is None or not self.ledger_usd:
             return None
-        with localcontext(_EXACT):
+        with localcontext(EXACT):
             return (drift * 100 / self.ledger_usd).quantize(_TENTH)
 
 
@@ -130,7 +129,7 @@ class Reconciliation:
     def total_usd(self, kind: MoneyKind, *verdicts: Verdict) -> tuple[Decimal, Decimal]:
         """What was booked and what was billed, of one kind of money and of these verdicts, or of all."""
         found = [line for line in self.lines if line.kind is kind and (not verdicts or line.verdict in verdicts)]
-        return _sum(line.ledger_usd or Decimal(0) for line in found), _sum(line.billed_usd for line in found)
+        return sum_usd(line.ledger_usd or Decimal(0) for line in found), sum_usd(line.billed_usd for line in found)
 
 
 def compare(
@@ -175,9 +174,9 @@ def compare(
 
 
 def _pod_line(pod: KnownPod, booked: Sequence[Stretch], billed: Sequence[Stretch]) -> Line:
-    booked_usd, billed_usd = (_sum(each.amount_usd for each in side) for side in (booked, billed))
+    booked_usd, billed_usd = (sum_usd(each.amount_usd for each in side) for side in (booked, billed))
     hours = {hour for each in (*booked, *billed) for hour in _hours(each)}
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         agrees = abs(billed_usd - booked_usd) <= ROUNDING_USD * len(hours)
     return Line(
         pod_id=pod.pod_id,
@@ -196,7 +195,7 @@ def _bare_line(provider_id: str, kind: MoneyKind, verdict: Verdict, billed: Sequ
         provider_id=provider_id,
         kind=kind,
         ledger_usd=None,
-        billed_usd=_sum(each.amount_usd for each in billed),
+        billed_usd=sum_usd(each.amount_usd for each in billed),
         verdict=verdict,
     )
 
@@ -216,16 +215,11 @@ def _within(stretches: Iterable[Stretch], since: datetime, until: datetime) -> l
         if (start, end) == (each.start, each.end) and start < until:
             found.append(each)
         elif start < end:
-            with localcontext(_EXACT):
+            with localcontext(EXACT):
                 share = each.amount_usd * ((end - start) // _US) / ((each.end - each.start) // _US)
                 amount = share.quantize(_MICRO_USD)
             found.append(replace(each, start=start, end=end, amount_usd=amount))
     return found
-
-
-def _sum(amounts: Iterable[Decimal]) -> Decimal:
-    with localcontext(_EXACT):
-        return sum(amounts, Decimal(0))
 
 
 def _hour(at: datetime) -> datetime:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from autopod_nb import log
@@ -16,7 +17,7 @@ from autopod_nb.providers.runpod_limits import retry_after_s
 _SHOWN = 300  # characters of the service's words that go into an error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Answer:
     """An HTTP answer.
 
@@ -30,7 +31,7 @@ class Answer:
     headers: Mapping[str, str]
     body: bytes
 
-    @property
+    @cached_property
     def json(self) -> dict[str, Any] | None:
         """The JSON object in the body, numbers exact; None if it is something else."""
         try:

@@ -13,11 +13,9 @@ from typing import Any
 
 from autopod_nb.errors import NoCapacity, UsageError, nearest
 from autopod_nb.models.money import MoneyKind
-from autopod_nb.models.offer import Offer, OfferQuery, PodShape, Stock, gpu_key
+from autopod_nb.models.offer import STOCK_ORDER, Offer, OfferQuery, PodShape, Stock, gpu_key
 from autopod_nb.providers.runpod_price import running_usd, stopped_usd
 
-CLOUDS = ("secure", "community")
-_ORDER = (Stock.NONE, Stock.UNKNOWN, Stock.LOW, Stock.MEDIUM, Stock.HIGH)
 _AREAS = ("EU", "EUR", "AP", "OC", "SEA", "SA", "AF", "ME")
 """First parts of data-centre ids that are no countries: the second part is one then."""
 
@@ -52,28 +50,6 @@ class CatalogGpu:
 def short_name(gpu_id: str) -> str:
     """An id for a person: ``NVIDIA GeForce RTX 4090`` → ``RTX 4090``."""
     return " ".join(re.sub(r"\b(?:NVIDIA|GeForce|Generation)\b", " ", gpu_id).split()) or gpu_id
-
-
-def find_gpu(word: str, gpus: Iterable[tuple[str, str]]) -> str:
-    """The id of a GPU by any of its names: ``4090``, ``RTX A40``, ``A40``, the id itself.
-
-    Args:
-        word: what somebody wrote.
-        gpus: (id, name) of the live catalog.
-
-    Raises:
-        UsageError: there is none of that name; the nearest is named.
-    """
-    known = list(gpus)
-    for gpu_id, _name in known:
-        if word == gpu_id:
-            return gpu_id
-    key = gpu_key(word)
-    for gpu_id, name in known:
-        if key and key in {gpu_key(gpu_id), gpu_key(short_name(gpu_id)), gpu_key(name)}:
-            return gpu_id
-    names = [short_name(gpu_id) for gpu_id, _name in known]
-    raise UsageError(f"RunPod has no GPU {word!r}.{nearest(word, names)}")
 
 
 def read_catalog(gpus: Sequence[Any], cloud: str) -> tuple[CatalogGpu, ...]:
@@ -111,7 +87,7 @@ def _gpu(entry: Mapping[str, Any], cloud: str) -> CatalogGpu | None:
             for each in entry.get("dataCenters") or ()
             if isinstance(each, dict) and each.get("id")
         },
-        cuda_versions=tuple(sorted(versions, key=_version, reverse=True)),
+        cuda_versions=tuple(sorted(versions, key=cuda_key, reverse=True)),
     )
 
 
@@ -135,7 +111,8 @@ def _cuda(entry: object) -> str:
     return str(entry)
 
 
-def _version(text: str) -> tuple[int, ...]:
+def cuda_key(text: str) -> tuple[int, ...]:
+    """By which versions of CUDA are ordered: ``12.10`` is newer than ``12.4``."""
     return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
@@ -196,11 +173,11 @@ def make_offers(
 
 def _offer(gpu: CatalogGpu, query: OfferQuery, provider: str, shape: PodShape, region: Region | None) -> Offer:
     places = {place: stock for place, stock in gpu.places.items() if region is None or place in region.places}
-    falling = sorted(places, key=lambda place: _ORDER.index(places[place]), reverse=True)
-    there = tuple(place for place in falling if places[place] is not Stock.NONE)
+    best_first = sorted(places, key=lambda place: STOCK_ORDER.index(places[place]))
+    there = tuple(place for place in best_first if places[place] is not Stock.NONE)
     stock = gpu.stock
     if region is not None:
-        stock = max((places[place] for place in there), key=_ORDER.index, default=Stock.NONE)
+        stock = min((places[place] for place in there), key=STOCK_ORDER.index, default=Stock.NONE)
     return Offer(
         provider=provider,
         gpu_type=gpu.name,

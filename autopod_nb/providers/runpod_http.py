@@ -155,12 +155,15 @@ class RunPodHttp:
     def open_stream(self, path: str, query: Mapping[str, str]) -> requests.Response:
         """An answer whose body is still to come, of whatever status; the caller closes it.
 
+        It counts like any other read, and waits like one where the last requests of a window are kept.
+
         Raises:
             ProviderError: there is none.
         """
         self._require_privacy()
+        self._pause(min(self.limits.hold_s(self._clock.monotonic()), _MOST_WAIT_S))
         try:
-            return self._session().get(
+            response = self._session().get(
                 self.base_url + path,
                 params=dict(query),
                 headers={"Accept": "text/event-stream"},
@@ -171,6 +174,8 @@ class RunPodHttp:
             )
         except requests.RequestException as error:
             raise ProviderError(f"RunPod did not answer GET {path}: {reason_of(error)}.") from error
+        self.limits.note(response.headers, self._clock.monotonic())
+        return response
 
     def _send(
         self, session: requests.Session, method: str, path: str, content: object, query: Mapping[str, str] | None

@@ -8,8 +8,8 @@ from typing import Any
 
 from autopod_nb.config import Settings
 from autopod_nb.errors import ProviderError, UsageError, nearest
-from autopod_nb.models.offer import Offer, OfferQuery, PodShape
-from autopod_nb.providers.runpod_catalog import CLOUDS, CatalogGpu, Region, find_region, make_offers, read_catalog
+from autopod_nb.models.offer import CLOUDS, Offer, OfferQuery, PodShape
+from autopod_nb.providers.runpod_catalog import CatalogGpu, Region, find_region, make_offers, read_catalog
 from autopod_nb.providers.runpod_graphql import RunPodGraphql
 
 _IMAGE = "runpod/comfyui:latest"

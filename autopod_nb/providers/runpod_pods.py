@@ -13,7 +13,7 @@ from autopod_nb.models.offer import PodShape
 from autopod_nb.models.pod import BootPhase, ObservedState, PodAddress, PodRecord
 from autopod_nb.providers.base import PodOrder
 from autopod_nb.providers.runpod_catalog import short_name, wanted_places
-from autopod_nb.providers.runpod_price import running_disks_usd, stopped_usd
+from autopod_nb.providers.runpod_price import running_usd, stopped_usd
 
 MOUNT = "/workspace"
 """Where the persistent mount is, as in every official image."""
@@ -155,7 +155,7 @@ def _price(pod: Mapping[str, Any], state: ObservedState) -> Decimal | None:
     if state is ObservedState.TERMINATED:
         return Decimal(0)
     cost = amount(pod.get("cost"))
-    return cost + running_disks_usd(shape) if cost else None
+    return running_usd(cost, 1, shape) if cost else None
 
 
 def shape_of(pod: Mapping[str, Any]) -> PodShape:

@@ -5,8 +5,9 @@ Rates: RunPod's documentation, pods/pricing, as of 2026-08. Prices are per GB an
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 
+from autopod_nb.models.money import EXACT
 from autopod_nb.models.offer import PodShape
 
 HOURS_A_MONTH = Decimal(730)
@@ -15,7 +16,6 @@ RUNNING_GB_MONTH_USD = Decimal("0.10")
 STOPPED_GB_MONTH_USD = Decimal("0.20")
 """The pod's own volume while it is stopped; the container disk is wiped then, and free."""
 _MICRO_USD = Decimal("0.000001")
-_EXACT = Context(prec=60, rounding=ROUND_HALF_UP)
 
 
 def running_disks_usd(shape: PodShape) -> Decimal:
@@ -39,16 +39,16 @@ def running_usd(gpu_usd: Decimal, count: int, shape: PodShape) -> Decimal:
         count: GPUs.
         shape: its disks.
     """
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return gpu_usd * count + running_disks_usd(shape)
 
 
 def gpu_share_usd(price_per_hour_usd: Decimal, count: int, shape: PodShape) -> Decimal:
     """The price of one GPU in a price of :func:`running_usd`; RunPod's bids are per GPU."""
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return (price_per_hour_usd - running_disks_usd(shape)) / count
 
 
 def _hourly(usd_a_month: Decimal) -> Decimal:
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return (usd_a_month / HOURS_A_MONTH).quantize(_MICRO_USD)

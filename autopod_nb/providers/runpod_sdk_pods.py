@@ -7,14 +7,13 @@ the shape of REST v2, which ``runpod_pods`` reads.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from autopod_nb.errors import ProviderError
 from autopod_nb.models.offer import Offer
 from autopod_nb.providers.base import PodOrder
-from autopod_nb.providers.runpod_catalog import wanted_places
+from autopod_nb.providers.runpod_catalog import cuda_key, wanted_places
 from autopod_nb.providers.runpod_pods import MOUNT, amount, variables
 
 _SSH_PORT = 22
@@ -67,13 +66,9 @@ def _cuda_versions(offer: Offer) -> list[str] | None:
     """Every version that is new enough, as the package takes no oldest one."""
     if offer.cuda is None:
         return None
-    oldest = _version(offer.cuda)
-    fitting = [each for each in offer.cuda_versions if _version(each) >= oldest]
+    oldest = cuda_key(offer.cuda)
+    fitting = [each for each in offer.cuda_versions if cuda_key(each) >= oldest]
     return [escaped(each) for each in fitting or [offer.cuda]]
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text))
 
 
 def as_rest(pod: object) -> dict[str, Any]:

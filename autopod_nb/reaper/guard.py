@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from autopod_nb.clock import Clock
-from autopod_nb.config import Settings
+from autopod_nb.config import LEDGER_NAME, Settings
 from autopod_nb.errors import LedgerError, UsageError
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import PodView
@@ -21,7 +21,7 @@ from autopod_nb.providers.registry import make_provider
 from autopod_nb.session.commands import Adopt
 from autopod_nb.session.manager import Session
 from autopod_nb.storage.leases import LeaseReleased
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import Owner, PodRow, Role
 
 _log = logging.getLogger(__name__)

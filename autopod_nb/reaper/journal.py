@@ -8,37 +8,26 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
-import os
 from io import TextIOWrapper
 from pathlib import Path
 
-from autopod_nb.log import redact
+from autopod_nb.log import RedactingFormatter, open_private
 
 _MAX_BYTES = 1_000_000
 _KEPT_FILES = 2
 _FORM = "%(asctime)s %(levelname)-7s %(process)d %(threadName)s %(name)s: %(message)s"
 
 
-class _Redacting(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
-
-
-def _open_private(path: str) -> TextIOWrapper:
-    """Nobody else may read it."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8")
-
-
 class _Rotating(logging.handlers.RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
-        return _open_private(self.baseFilename)
+        return open_private(self.baseFilename)
 
 
 class _Following(logging.handlers.WatchedFileHandler):
     """Never rotates, and opens the file anew when the other process has done so."""
 
     def _open(self) -> TextIOWrapper:
-        return _open_private(self.baseFilename)
+        return open_private(self.baseFilename)
 
 
 def open_journal(home: Path, *, rotates: bool) -> Path:
@@ -61,7 +50,7 @@ def open_journal(home: Path, *, rotates: bool) -> Path:
         handler = _Rotating(path, maxBytes=_MAX_BYTES, backupCount=_KEPT_FILES, encoding="utf-8")
     else:
         handler = _Following(path, encoding="utf-8")
-    handler.setFormatter(_Redacting(_FORM))
+    handler.setFormatter(RedactingFormatter(_FORM))
     logger = logging.getLogger("autopod_nb")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from autopod_nb.clock import Clock, Deadline
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import AutopodError
 from autopod_nb.reaper.guard import Guard, GuardKey, open_guard
 from autopod_nb.reaper.last_settings import LastSettings
@@ -21,7 +22,7 @@ from autopod_nb.session.adoption import look
 from autopod_nb.session.commands import Adopt
 from autopod_nb.session.guardian import HAND_OVER
 from autopod_nb.storage.columns import to_us
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import JobRow, PodRow
 
 T = TypeVar("T")

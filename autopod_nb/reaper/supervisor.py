@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from autopod_nb.clock import Clock
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import LedgerError
 from autopod_nb.reaper.lock import ReaperLock, acquire
 
@@ -25,7 +26,6 @@ PROGRAM = (sys.executable, "-m", "autopod_nb.reaper")
 _BACKOFF_S = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)  # a guess: at once first, for pods on this machine live 15 s
 _WELL_S = 120.0  # a worker that has lived so long was well: the next begins with the shortest pause
 _END_WITHIN_S = 30  # lanes and lines of every guard, each within seconds
-_LEDGER_NAME = "ledger.sqlite3"  # as in storage/ledger.py, which this process does without
 
 
 class Supervisor:
@@ -110,6 +110,6 @@ class Supervisor:
         from autopod_nb.storage.glance import pod_ids_that_may_bill  # noqa: PLC0415 - needed once, in the end
 
         try:
-            return bool(pod_ids_that_may_bill(self._home / _LEDGER_NAME))
+            return bool(pod_ids_that_may_bill(self._home / LEDGER_NAME))
         except LedgerError:
             return True  # silence is never "nothing bills"

@@ -10,12 +10,12 @@ import sys
 import threading
 
 from autopod_nb.clock import Clock, default_clock
-from autopod_nb.config import Settings, read_settings
+from autopod_nb.config import LEDGER_NAME, Settings, read_settings
 from autopod_nb.log import open_log
 from autopod_nb.providers.base import Provider
 from autopod_nb.providers.registry import make_provider
 from autopod_nb.session.manager import Session
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import Owner, Role
 
 _lock = threading.Lock()

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from autopod_nb.clock import Clock, default_clock
-from autopod_nb.config import Settings, read_settings
+from autopod_nb.config import LEDGER_NAME, Settings, read_settings
 from autopod_nb.errors import AutopodError
 from autopod_nb.models.offer import OfferQuery
 from autopod_nb.providers.local_folder import PodFolder
@@ -18,7 +18,7 @@ from autopod_nb.providers.registry import make_provider
 from autopod_nb.session.adoption import look
 from autopod_nb.session.build import current_session
 from autopod_nb.session.guardian import reaper_state
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 
 
 class Level(str, Enum):

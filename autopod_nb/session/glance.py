@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from autopod_nb.config import read_home
-
-_LEDGER_NAME = "ledger.sqlite3"  # as in storage/ledger.py, which takes too long to import here
+from autopod_nb.config import LEDGER_NAME, read_home
 
 
 def other_pods_that_may_bill() -> tuple[str, ...]:
@@ -16,7 +14,7 @@ def other_pods_that_may_bill() -> tuple[str, ...]:
         ConfigError: ``AUTOPOD_HOME`` cannot be a folder.
         LedgerError: the ledger cannot be read.
     """
-    path = read_home() / _LEDGER_NAME
+    path = read_home() / LEDGER_NAME
     if not path.exists():
         return ()
     from autopod_nb.storage.glance import pod_ids_that_may_bill  # noqa: PLC0415 - most often there is nothing to read

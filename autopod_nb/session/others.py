@@ -11,13 +11,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from autopod_nb.clock import Clock
-from autopod_nb.config import Settings
+from autopod_nb.config import LEDGER_NAME, Settings
 from autopod_nb.errors import AutopodError, ProviderError
 from autopod_nb.models.money import MoneyKind, cost_usd
 from autopod_nb.models.pod import ObservedState, PodRecord, PodState
 from autopod_nb.providers.base import Provider
 from autopod_nb.providers.registry import make_provider
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import PodRow
 from autopod_nb.threads import ServiceThread
 

@@ -7,13 +7,12 @@ from decimal import ROUND_UP, Decimal
 
 from autopod_nb.config import Settings
 from autopod_nb.errors import NoCapacity, UsageError, nearest
-from autopod_nb.models.offer import Offer, OfferQuery, PodShape, Stock, gpu_key
+from autopod_nb.models.offer import STOCK_ORDER, Offer, OfferQuery, PodShape, Stock, gpu_key
 from autopod_nb.session.commands import PodPlan, PodRequest
 
 _MINUTES_AN_HOUR = 60
 _CENT = Decimal("0.01")
 _MOST_FALLBACKS = 7  # beyond that the wishes are at fault; a guess
-_STOCK_ORDER = (Stock.HIGH, Stock.MEDIUM, Stock.UNKNOWN, Stock.LOW, Stock.NONE)
 
 
 def make_query(request: PodRequest, settings: Settings) -> OfferQuery:
@@ -130,7 +129,7 @@ def _choose(
 ) -> tuple[list[Offer], tuple[str, ...]]:
     """The offers in the order in which they are tried, and lines for the person."""
     by_key: dict[str, list[Offer]] = {}
-    for offer in sorted(offers, key=lambda offer: (offer.price_per_hour_usd, _STOCK_ORDER.index(offer.stock))):
+    for offer in sorted(offers, key=lambda offer: (offer.price_per_hour_usd, STOCK_ORDER.index(offer.stock))):
         by_key.setdefault(gpu_key(offer.gpu_type), []).append(offer)
     if request.gpu is not None:
         wanted = by_key.get(gpu_key(request.gpu))

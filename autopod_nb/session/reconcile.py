@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from autopod_nb.clock import Clock
-from autopod_nb.config import Settings
+from autopod_nb.config import LEDGER_NAME, Settings
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import is_over
@@ -13,7 +13,7 @@ from autopod_nb.models.reconciliation import KnownPod, Reconciliation, Stretch, 
 from autopod_nb.providers.base import Provider
 from autopod_nb.providers.registry import make_provider
 from autopod_nb.storage.columns import to_us
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.queries import stretches
 from autopod_nb.storage.rows import PodRow
 

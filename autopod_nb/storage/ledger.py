@@ -44,7 +44,6 @@ from autopod_nb.storage.writes import (
 )
 
 _log = logging.getLogger(__name__)
-LEDGER_NAME = "ledger.sqlite3"
 
 LedgerWrite: TypeAlias = (
     PodIntent

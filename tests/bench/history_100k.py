@@ -11,11 +11,12 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.job import JobSpec
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.session.history import history_frame
 from autopod_nb.storage.columns import spec_to_json
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.writes import PodIntent
 from tests.bench.run import Row, row
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.magics.costs import costs_table, reconcile_table
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.reconciliation import KnownPod, Reconciliation, Stretch, compare
 from autopod_nb.session.build import current_session
 from autopod_nb.session.costs import Costs, Spent, read_costs
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.widgets.table import table_html, table_text
 from tests.magics.cells import refusal, run, session_now, worth
 from tests.session.test_costs import NOW, write_story

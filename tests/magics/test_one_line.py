@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.magics.one_line import one_line
 from autopod_nb.models.money import MoneyKind
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.writes import PodIntent
 
 

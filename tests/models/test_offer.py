@@ -20,7 +20,7 @@ _KEYS = ("A40", "A5000", "A6000", "3090", "4090", "L40S", "H100SXM", "6000ADA")
         ("A40", ["A40", "a40", "NVIDIA A40", " nvidia  a40 "]),
         ("A6000", ["RTX A6000", "rtxa6000", "NVIDIA RTX A6000", "A6000", "rtx-a6000"]),
         ("4090", ["RTX 4090", "NVIDIA GeForce RTX 4090", "4090", "rtx4090", "geforce_rtx_4090"]),
-        ("6000ADA", ["RTX 6000 Ada", "NVIDIA RTX 6000 Ada", "6000-ada"]),
+        ("6000ADA", ["RTX 6000 Ada", "NVIDIA RTX 6000 Ada", "NVIDIA RTX 6000 Ada Generation", "6000-ada"]),
         ("", ["", "  ", "NVIDIA", "RTX"]),
     ],
 )

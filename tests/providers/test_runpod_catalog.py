@@ -9,52 +9,16 @@ from autopod_nb.errors import NoCapacity, UsageError
 from autopod_nb.models.offer import Offer, OfferQuery, PodShape, Stock
 from autopod_nb.providers.runpod_catalog import (
     country,
-    find_gpu,
     find_region,
     make_offers,
     read_catalog,
-    short_name,
     wanted_places,
 )
 
-_IDS = (
-    "NVIDIA A40",
-    "NVIDIA RTX A4500",
-    "NVIDIA GeForce RTX 4090",
-    "NVIDIA GeForce RTX 4080 SUPER",
-    "NVIDIA RTX 6000 Ada Generation",
-    "NVIDIA H100 80GB HBM3",
-)
-_GPUS = [(each, short_name(each)) for each in _IDS]
 _CENTERS = [{"id": each, "region": "EUROPE"} for each in ("EU-RO-1", "EUR-IS-1")] + [
     {"id": each, "region": "NORTH_AMERICA"} for each in ("US-TX-3", "US-DE-1")
 ]
 _SHAPE = PodShape(image="i", disk_gb=73, volume_gb=146)
-
-
-@pytest.mark.parametrize(
-    ("word", "gpu_id"),
-    [
-        *((word, "NVIDIA A40") for word in ("A40", "a40", "RTX A40", "NVIDIA A40", "rtx-a40")),
-        *((word, "NVIDIA GeForce RTX 4090") for word in ("4090", "RTX 4090", "RTX4090", "GeForce RTX 4090")),
-        ("4080 super", "NVIDIA GeForce RTX 4080 SUPER"),
-        ("RTX 6000 Ada", "NVIDIA RTX 6000 Ada Generation"),
-        ("NVIDIA  RTX A4500", "NVIDIA RTX A4500"),
-    ],
-)
-def test_a_gpu_is_found_by_any_of_its_names(word: str, gpu_id: str) -> None:
-    assert find_gpu(word, _GPUS) == gpu_id
-
-
-@pytest.mark.parametrize("word", ["4080", "A41", "", "NVIDIA"])
-def test_what_is_no_gpu_of_the_catalog_is_not_guessed(word: str) -> None:
-    with pytest.raises(UsageError, match="no GPU"):
-        find_gpu(word, _GPUS)
-
-
-def test_the_nearest_gpu_is_named() -> None:
-    with pytest.raises(UsageError, match="Did you mean 'RTX 4090'"):
-        find_gpu("RTX 4091", _GPUS)
 
 
 def _entry(gpu_id: str = "NVIDIA A40", **other: Any) -> dict[str, Any]:

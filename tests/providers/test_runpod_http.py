@@ -127,15 +127,23 @@ def test_a_wait_that_is_longer_than_a_minute_is_told_and_not_waited_for() -> Non
     assert len(server.requests) == 1
 
 
-def test_a_read_waits_where_a_window_is_nearly_used_up_and_what_saves_money_does_not() -> None:
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_read_waits_where_a_window_is_nearly_used_up_and_what_saves_money_does_not(*, streams: bool) -> None:
     """The clock stands still, so whoever waits for it waits for ever."""
     clock = TestClock()
     used_up = Answer(b"{}", headers={"RateLimit": '"minute";r=2;t=30'})
     with ScriptedServer(_in_turn(used_up)) as server:
         http = RunPodHttp(server.url, lambda: Secret(KEY), clock=clock, timeout_s=5)
-        http.safe("GET", "/v2/pods")
+
+        def look() -> None:
+            if streams:
+                http.open_stream("/v2/pods/p/logs", {}).close()
+            else:
+                http.safe("GET", "/v2/pods")
+
+        look()
         http.safe("POST", "/v2/pods/p/action", content={"action": "stop"})
-        read = threading.Thread(target=http.safe, args=("GET", "/v2/pods"))
+        read = threading.Thread(target=look)
         read.start()
         read.join(0.3)
         assert read.is_alive()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from autopod_nb.clock import Clock, Deadline, FileClock, SystemClock
+from autopod_nb.clock import Clock, FileClock, SystemClock
 from autopod_nb.config import Secret, Settings
 from autopod_nb.errors import (
     AuthFailed,
@@ -32,7 +31,7 @@ from autopod_nb.providers.runpod import RunPodProvider
 from autopod_nb.providers.runpod_sdk import RunPodSdkProvider, make
 from autopod_nb.threads import ServiceThread
 from tests.fakes.service import RunpodService
-from tests.providers.runpod_side import A40, KEY, PUBLIC_KEY
+from tests.providers.runpod_side import A40, KEY, PUBLIC_KEY, soon
 
 _DEPLOY = "podFindAndDeployOnDemand"
 _WITHIN_S = 30.0
@@ -100,13 +99,6 @@ def _running(provider: RunPodSdkProvider, service: RunpodService) -> str:
     pod_id = provider.create(_order(provider)).provider_id
     service.advance(60)
     return pod_id
-
-
-def _soon(is_so: Callable[[], bool]) -> bool:
-    deadline, pause = Deadline(SystemClock(), _WITHIN_S), threading.Event()
-    while not is_so() and not deadline.passed:
-        pause.wait(0.02)
-    return is_so()
 
 
 class TestTheWayThere:
@@ -276,7 +268,7 @@ class TestAnOrder:
         names: list[str] = []
         thread = ServiceThread("autopod-test-order", lambda _stop: names.append(sdk.create(order).name)).start()
         try:
-            assert _soon(lambda: runpod_service.counts().get(_DEPLOY) == 2)
+            assert soon(lambda: runpod_service.counts().get(_DEPLOY) == 2)
             sdk.stop(pod_id)
             assert names == []
         finally:

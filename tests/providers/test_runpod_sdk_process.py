@@ -10,19 +10,18 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.config import Secret
 from autopod_nb.errors import AuthFailed, ConfigError
 from autopod_nb.providers.runpod_sdk_faults import LOST, NO_START, TIME_UP
 from autopod_nb.providers.runpod_sdk_process import Reply, SdkProcess, child_environ
 from autopod_nb.threads import ServiceThread
+from tests.providers.runpod_side import soon
 
 _URL = "http://127.0.0.1:9"
 _KEY = Secret("rpa_only_through_the_pipe")
@@ -76,13 +75,6 @@ def _is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
-
-
-def _soon(is_so: Callable[[], bool]) -> bool:
-    deadline, pause = Deadline(SystemClock(), _WITHIN_S), threading.Event()
-    while not is_so() and not deadline.passed:
-        pause.wait(0.02)
-    return is_so()
 
 
 def _later(call: Callable[[], Reply]) -> tuple[ServiceThread, list[Reply]]:
@@ -169,7 +161,7 @@ def test_a_process_that_died_between_two_calls_is_replaced_unseen(make: Make) ->
     first = process.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    assert _soon(lambda: process.pid is None)
+    assert soon(lambda: process.pid is None)
     assert process.call("get_user", {}).failure is None
     assert process.pid != first
 
@@ -237,7 +229,7 @@ def test_it_ends_with_its_parent(make: Make, *, somebody_keeps_the_line: bool) -
         pid, fork = (int(word) for word in parent.stdout.readline().split())
         assert _is_alive(pid)
         parent.kill()
-        assert _soon(lambda: not _is_alive(pid))
+        assert soon(lambda: not _is_alive(pid))
     finally:
         parent.kill()
         parent.wait(_WITHIN_S)

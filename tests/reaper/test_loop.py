@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from autopod_nb.clock import TestClock
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.pod import PodState
 from autopod_nb.reaper.guard import Guard
 from autopod_nb.reaper.loop import LINGER_S, Loop, Outcome
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import Role
 from autopod_nb.storage.writes import PodChanged
 from tests.reaper.rows import a_dead_pid, a_living_pid, write_pod

@@ -10,10 +10,10 @@ import threading
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from autopod_nb.reaper.lock import acquire
-from autopod_nb.storage.ledger import LEDGER_NAME
 from autopod_nb.storage.rows import Role
 from autopod_nb.storage.writes import PodChanged
 from tests.reaper.rows import a_dead_pid, a_living_pid, write_pod

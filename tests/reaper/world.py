@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from autopod_nb.clock import Deadline, FileClock, SystemClock
-from autopod_nb.config import read_settings
+from autopod_nb.config import LEDGER_NAME, read_settings
 from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from autopod_nb.providers.local import LocalProvider
 from autopod_nb.session.guardian import ReaperState, ensure_reaper, reaper_state
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import PodRow
 from autopod_nb.storage.writes import PodChanged
 from tests.leftovers import processes_of

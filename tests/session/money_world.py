@@ -19,7 +19,7 @@ from pathlib import Path
 
 from autopod_nb.comfyui.monitor_events import PromptResultFound
 from autopod_nb.comfyui.workflow import WorkflowTemplate, load_template
-from autopod_nb.config import Settings
+from autopod_nb.config import LEDGER_NAME, Settings
 from autopod_nb.errors import Gone, NoCapacity, ProviderError, Uncertain
 from autopod_nb.models.event import PromptOutcome, PromptResult, PromptStarted
 from autopod_nb.models.job import JobSpec, PodConfig, RemoteFile, ResultFile, Verified
@@ -36,7 +36,7 @@ from autopod_nb.session.events import Message, Moment
 from autopod_nb.session.reducer import reduce
 from autopod_nb.session.state import Rules, SessionState
 from autopod_nb.session.work import Worker
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import Owner, Role
 from tests.session.story import ADDRESS, TEMPLATE
 

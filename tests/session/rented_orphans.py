@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from autopod_nb.clock import Deadline, FileClock, SystemClock
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.session.guardian import ReaperState, reaper_state
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import PodRow, Role
 from tests.fakes.service import RunpodService
 from tests.leftovers import processes_of

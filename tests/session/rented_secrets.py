@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,13 +39,13 @@ class Search:
         marks: name → text that must not be seen.
         own: files that may hold them, below the home: the private key is where it belongs.
         found: what was found by now.
-        looked: how many texts were looked through: a search that looked at nothing has proved nothing.
+        looked: how many texts were looked through by place: a search that looked at nothing has proved nothing.
     """
 
     marks: Mapping[str, str]
     own: frozenset[str] = frozenset()
     found: set[Find] = field(default_factory=set)
-    looked: int = 0
+    looked: Counter[str] = field(default_factory=Counter)
 
     def text(self, place: str, *texts: object) -> None:
         """Look through something that is shown or raised: as text, and as a developer sees it."""
@@ -69,7 +70,7 @@ class Search:
                     self._look("a command line", (entry / "cmdline").read_bytes())
 
     def _look(self, place: str, data: bytes) -> None:
-        self.looked += 1
+        self.looked[place] += 1
         for name, mark in self.marks.items():
             if mark.encode() in data:
                 self.found.add(Find(name, place))
@@ -90,6 +91,11 @@ class Search:
         finally:
             stop.set()
             watcher.join()
+
+
+def private_key_marks(path: Path) -> dict[str, str]:
+    """The lines of a private SSH key but the first and the one that all keys begin with: marks of a search."""
+    return {f"line {at} of the private SSH key": line for at, line in enumerate(path.read_text().splitlines()[2:-1], 3)}
 
 
 def faces(snapshot: Snapshot) -> Iterator[tuple[str, str]]:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from autopod_nb.clock import Clock, Deadline, SystemClock
-from autopod_nb.config import Settings, read_settings
+from autopod_nb.config import LEDGER_NAME, Settings, read_settings
 from autopod_nb.log import close_log
 from autopod_nb.providers.base import Provider
 from autopod_nb.providers.runpod import RunPodProvider
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from tests.fakes.runpod_faults import KINDS, Stage
 from tests.fakes.service import RunpodService
 from tests.leftovers import command_of, processes_of

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
 from autopod_nb.session.checkup import Check, Level, check_up
 from autopod_nb.ssh.keys import own_key_path
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.writes import PodChanged, PodIntent
 
 NOW = datetime(2026, 1, 1, tzinfo=timezone.utc)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import UsageError
 from autopod_nb.models.job import JobSpec, JobState
 from autopod_nb.models.money import Charge, MoneyKind, Purpose
 from autopod_nb.models.pod import PodState
 from autopod_nb.session.costs import CostGroup, costs_by_frame, group_facts, group_rows, read_costs
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger, LedgerWrite
+from autopod_nb.storage.ledger import Ledger, LedgerWrite
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent
 
 REAL, SIMULATED = MoneyKind.REAL, MoneyKind.SIMULATED

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from autopod_nb.clock import Deadline, SystemClock, TestClock
-from autopod_nb.config import read_settings
+from autopod_nb.config import LEDGER_NAME, read_settings
 from autopod_nb.models.pod import PodState
 from autopod_nb.reaper.lock import ReaperLock, acquire
 from autopod_nb.session.guardian import LOCK_NAME, ReaperState, ensure_reaper, reaper_state, take_back
 from autopod_nb.storage.leases import LeaseReleased
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import Role
 from autopod_nb.storage.writes import PodChanged
 from tests.leftovers import alive, processes_of

@@ -11,11 +11,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile, Verified
 from autopod_nb.models.money import Charge, MoneyKind, Purpose
 from autopod_nb.session.frame import HistoryFrame, short_path, show_seconds
 from autopod_nb.session.history import costs_frame, history_frame
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger, LedgerWrite
+from autopod_nb.storage.ledger import Ledger, LedgerWrite
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodIntent, ResultRecorded
 
 _NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -6,11 +6,12 @@ import threading
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import InternalError, JobFailed, UsageError
 from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from autopod_nb.session.commands import PodRequest
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from tests.leftovers import left_of
 from tests.session.live import Live, threads_of_ours
 

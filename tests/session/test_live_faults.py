@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from autopod_nb.clock import Clock
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import LedgerError
 from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from autopod_nb.session.commands import PodRequest
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from tests.comfyui.servers import Relay
 from tests.leftovers import left_of
 from tests.session.live import REAL, Live, RelayedProvider, kill

@@ -14,11 +14,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.job import JobState, Verified
 from autopod_nb.models.money import MoneyKind, cost_usd
 from autopod_nb.models.pod import PodState
 from autopod_nb.session.history import costs_frame, history_frame
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from tests.leftovers import left_of
 from tests.session.live import Live
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from autopod_nb.clock import Deadline, SystemClock
-from autopod_nb.config import Settings, read_settings
+from autopod_nb.config import LEDGER_NAME, Settings, read_settings
 from autopod_nb.errors import ProviderError
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import OfferQuery
@@ -23,7 +23,7 @@ from autopod_nb.providers.base import Capabilities, PodOrder
 from autopod_nb.providers.local import LocalProvider
 from autopod_nb.session.others import StrangePod, look_for_strangers
 from autopod_nb.session.reconcile import reconcile, reconcile_with
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.writes import PodChanged, PodIntent
 from tests.leftovers import alive
 from tests.session.live import Live

@@ -12,6 +12,7 @@ import pytest
 
 from autopod_nb.clock import TestClock
 from autopod_nb.comfyui.workflow import WorkflowTemplate, load_template
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.event import PromptOutcome, PromptResult
 from autopod_nb.models.job import JobState, RemoteFile
 from autopod_nb.models.pod import ObservedState, PodState
@@ -19,7 +20,7 @@ from autopod_nb.session import adoption, commands, events, job_events
 from autopod_nb.session.commands import Adopt
 from autopod_nb.session.effects import CancelPrompt, DropLine, FetchResults, TerminateAtProvider
 from autopod_nb.storage.leases import LeaseTaken
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from tests.session.money_world import World
 from tests.session.story import START, TEMPLATE, Story
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile, Verified
 from autopod_nb.models.money import Charge, MoneyKind, Purpose
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodIntent, ResultRecorded
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import LedgerError
 from autopod_nb.models.pod import PodState
 from autopod_nb.storage.glance import pod_ids_that_may_bill
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.writes import PodChanged, PodIntent
 
 

@@ -17,11 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import LedgerError
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, total_usd
 from autopod_nb.models.pod import PodState
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger, LedgerWrite
+from autopod_nb.storage.ledger import Ledger, LedgerWrite
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent
 
 Intent = Callable[..., PodIntent]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import LedgerError
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.migrations import APPLICATION_ID, SCRIPTS, migrate, version
 
 _HERE = Path("here.sqlite3")

@@ -21,12 +21,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from autopod_nb.clock import TestClock
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import LedgerError
 from autopod_nb.models.job import JobState, RemoteFile, ResultFile, Verified
 from autopod_nb.models.money import Charge, MoneyKind, cost_usd, total_usd
 from autopod_nb.models.pod import PodState
 from autopod_nb.storage.copies import copy_path
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger, LedgerWrite
+from autopod_nb.storage.ledger import Ledger, LedgerWrite
 from autopod_nb.storage.migrations import SCRIPTS
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent, ResultRecorded
 

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, Purpose
 from autopod_nb.models.pod import PodState
 from autopod_nb.storage.columns import to_micro_usd, to_us
-from autopod_nb.storage.ledger import LEDGER_NAME, Ledger
+from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.reports import spend
 from autopod_nb.storage.writes import ChargeRecorded, JobChanged, JobRecorded, PodChanged, PodIntent
 
