@@ -130,27 +130,6 @@ def change(connection: SshConnection, folder: str, *, deadline: datetime | None,
     _run(connection, f"[ -f {there} ] && echo {limits} >{there}.$$ && mv -f {there}.$$ {there}", "changed")
 
 
-def disarm(connection: SshConnection, folder: str) -> None:
-    """End the watchdog of this folder; its log stays. Safe to call twice, and where there is none.
-
-    Raises:
-        SshError: the connection is lost, or it does not end.
-    """
-    path = quote(posixpath.join(folder, _NAME))
-    _run(connection, f"[ ! -f {path} ] || exec sh {path} end {quote(folder)}", "disarmed")
-
-
-def read_log(connection: SshConnection, folder: str, lines: int) -> tuple[str, ...]:
-    """The last *lines* lines of what the watchdog has written, oldest first; empty if it never wrote.
-
-    Raises:
-        SshError: the connection is lost, or the log cannot be read.
-    """
-    path = quote(posixpath.join(folder, "log"))
-    found = _run(connection, f"[ ! -f {path} ] || tail -n {max(0, lines)} {path}", "asked for its log")
-    return tuple(found.stdout.decode(errors="replace").splitlines())
-
-
 def read_history(connection: SshConnection, folder: str) -> Mapping[str, object]:
     """What ComfyUI's ``/history`` said when the watchdog of this folder last ended its pod: prompt id → entry.
 

@@ -18,7 +18,7 @@ import pytest
 
 from autopod_nb.errors import SshError
 from autopod_nb.ssh.connection import SshConnection
-from autopod_nb.ssh.watchdog import WatchdogOrder, _start, arm, beat, change, disarm, read_log
+from autopod_nb.ssh.watchdog import WatchdogOrder, _start, arm, beat, change
 from tests.ssh.live_pod import LivePod
 from tests.ssh.watchdog_world import (
     ACTION,
@@ -49,8 +49,19 @@ def clock(tmp_path: Path) -> TestTime:
     return TestTime(tmp_path / "clock")
 
 
+def _end(folder: str) -> None:
+    """As by hand; safe to call twice, and where there is none."""
+    script = Path(folder) / "watchdog.sh"
+    if script.exists():
+        subprocess.run(["sh", str(script), "end", folder], check=True)
+
+
+def _log(folder: str) -> list[str]:
+    return (Path(folder) / "log").read_text().splitlines()
+
+
 @pytest.fixture
-def order(world: World, clock: TestTime, tmp_path: Path, connection: SshConnection) -> Iterator[WatchdogOrder]:
+def order(world: World, clock: TestTime, tmp_path: Path) -> Iterator[WatchdogOrder]:
     environ = tmp_path / "environ"
     values = {"RUNPOD_POD_ID": POD_ID, "WATCHDOG_POLL_S": "0.05", "WATCHDOG_CLOCK": str(clock.path)}
     write_environ(environ, {**values, "RUNPOD_API_KEY": KEY})
@@ -63,7 +74,7 @@ def order(world: World, clock: TestTime, tmp_path: Path, connection: SshConnecti
         terminate=False,
         api_base_url=f"{world.url}/",
     )
-    disarm(connection, str(world.folder))
+    _end(str(world.folder))
     assert watchdogs_of(world.folder) == set()
 
 
@@ -82,8 +93,7 @@ def test_an_armed_watchdog_runs_says_what_is_known_and_stops_a_forgotten_pod(
     assert [call.leaks for call in world.calls] == [(), ()]
     assert min(call.clients for call in world.calls) > 0, "the processes that asked were seen"
     assert leaks_of(world.folder) == ()
-    log = read_log(connection, order.folder, 2)
-    assert [line.partition(" ")[2] for line in log] == ["v2 stop: 200", "done"]
+    assert [line.partition(" ")[2] for line in _log(order.folder)[-2:]] == ["v2 stop: 200", "done"]
 
 
 def test_a_script_of_half_its_length_is_never_started(connection: SshConnection, order: WatchdogOrder) -> None:
@@ -177,9 +187,9 @@ def test_a_number_of_a_process_that_is_somebody_elses_by_now_is_not_killed(
     with subprocess.Popen(["sleep", "60"]) as other:
         (Path(order.folder) / "pid").write_text(f"{other.pid}\n")
         assert arm(connection, order).running
-        disarm(connection, order.folder)
+        _end(order.folder)
         (Path(order.folder) / "pid").write_text(f"{other.pid}\n")
-        disarm(connection, order.folder)
+        _end(order.folder)
         assert other.poll() is None
         other.kill()
 
@@ -215,14 +225,12 @@ def test_a_deadline_that_was_taken_away_counts_no_more(
     assert ACTION not in world.paths()
 
 
-def test_disarming_ends_it_keeps_its_log_and_may_be_done_twice(connection: SshConnection, order: WatchdogOrder) -> None:
-    disarm(connection, order.folder)
-    assert read_log(connection, order.folder, 10) == ()
+def test_by_hand_it_can_be_ended_twice_and_its_log_stays(connection: SshConnection, order: WatchdogOrder) -> None:
     arm(connection, order)
-    disarm(connection, order.folder)
+    _end(order.folder)
     assert watchdogs_of(order.folder) == set()
-    disarm(connection, order.folder)
-    assert len(read_log(connection, order.folder, 10)) == 1
+    _end(order.folder)
+    assert len(_log(order.folder)) == 1
 
 
 def test_where_none_was_armed_a_beat_and_a_change_are_errors(connection: SshConnection, order: WatchdogOrder) -> None:
