@@ -14,9 +14,11 @@ from nbclient import NotebookClient
 
 from tests.fakes.service import RunpodService
 from tests.leftovers import left_of
+from tests.session.rented_secrets import private_key_marks
 
 ROOT = Path(__file__).resolve().parent.parent
 _LEFT_WITHIN_S = 15.0  # the reaper lingers for some seconds
+_END_S = 2.0  # an end takes RunPod a while, so there is something to wait for
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -36,6 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, dict[st
             {"AUTOPOD_HOME": str(home), "IPYTHONDIR": str(folder / "ipython"), "PYTHONPATH": str(ROOT)},
             **service.environ(),
         )
+        service.arm("hang_after", "DELETE /v2/pods/{id}", seconds=_END_S)
         try:
             client = NotebookClient(
                 notebook,
@@ -77,13 +80,27 @@ def test_what_it_shows_is_what_it_promises(run: tuple[Any, dict[str, Any], Path]
     assert "A40" in shown(notebook, "gpus")
     assert "nothing was made" in shown(notebook, "dry")
     assert "real" in shown(notebook, "costs")
-    assert "No pod" in shown(notebook, "pods") or "none" in shown(notebook, "pods").lower()
+    assert shown(notebook, "pods").splitlines() == [
+        "No pod is known that may bill: `%autopod connect` rents one.",
+        "1 pod of this session ended; `%autopod status` has all.",
+    ]
+    assert "Compared from " in shown(notebook, "reconcile")
+
+
+def test_a_pod_that_is_stopped_is_waited_for_until_it_is_gone(run: tuple[Any, dict[str, Any], Path]) -> None:
+    notebook, bill, _ = run
+    pod_id = bill["pods"][0]["name"].split("-")[1]  # autopod-ID-RANDOM
+    assert shown(notebook, "stop").startswith(f"Pod {pod_id} finishes its running job, fetches the results and ends")
+    said = shown(notebook, "gone").splitlines()
+    assert said[0].startswith(f"Pod {pod_id}: terminating")
+    assert said[-1].startswith(f"Pod {pod_id}: terminated: gone")
 
 
 def test_no_secret_is_in_the_notebook_that_is_saved(run: tuple[Any, dict[str, Any], Path]) -> None:
     notebook, _, folder = run
     text = nbformat.writes(notebook)  # type: ignore[no-untyped-call] # it has no types
-    key = (folder / "home" / "keys" / "id_ed25519").read_text().splitlines()[1]
+    marks = private_key_marks(folder / "home" / "keys" / "id_ed25519")
     assert "rpa_" not in text, "a key of RunPod begins like that"
-    assert key not in text
+    assert [name for name, line in marks.items() if line in text] == []
+    assert len(marks) >= 3
     assert "rented.mp4" in text, "this looks at the real thing"

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.service import RunpodService
+from tests.fakes.service import RunpodService, rows_only
 
 
 @pytest.fixture(scope="module")
 def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunpodService]:
-    folder = tmp_path_factory.mktemp("runpod")
-    (folder / "clock").write_text("0")
-    with RunpodService(folder / "service", clock_file=folder / "clock", real_pods=False) as service:
+    with rows_only(tmp_path_factory.mktemp("runpod")) as service:
         yield service
 
 

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +24,19 @@ _START_S = 20.0
 _END_S = 15.0
 _CALL_S = 10.0
 _LOOK_S = 0.05
+
+
+@contextmanager
+def rows_only(folder: Path) -> Iterator[RunpodService]:
+    """A service whose pods are only rows in its books, with a clock of its own that begins now.
+
+    Args:
+        folder: is there, for the clock and the service.
+    """
+    clock_file = folder / "clock"
+    clock_file.write_text("0")
+    with RunpodService(folder / "service", clock_file=clock_file, real_pods=False) as service:
+        yield service
 
 
 @final

@@ -11,7 +11,7 @@ from autopod_nb.clock import FileClock, TestClock
 from autopod_nb.models.pod import PodRecord
 from autopod_nb.providers.local import LocalProvider
 from autopod_nb.providers.runpod import RunPodProvider
-from tests.fakes.service import RunpodService
+from tests.fakes.service import RunpodService, rows_only
 from tests.leftovers import left_of
 from tests.providers.account import Account
 from tests.providers.runpod_account import runpod_account
@@ -57,9 +57,7 @@ def pod(account: Account) -> PodRecord:
 @pytest.fixture(scope="module")
 def shared_runpod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunpodService]:
     """A made-up RunPod whose pods are rows only, with a clock of its own."""
-    folder = tmp_path_factory.mktemp("runpod")
-    (folder / "clock").write_text("0")
-    with RunpodService(folder / "service", clock_file=folder / "clock", real_pods=False) as service:
+    with rows_only(tmp_path_factory.mktemp("runpod")) as service:
         yield service
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from PIL import Image
@@ -63,6 +64,11 @@ class Case:
     pods: int = 1
     usable: bool = True
     result: bool = True
+
+    @property
+    def spot(self) -> bool:
+        """Whether the pod is rented at a bid: only such a one can be outbid."""
+        return any(each.name == "evict" for each in self.troubles)
 
     def __str__(self) -> str:
         return f"{self.step.value}-{'+'.join(map(str, self.troubles))}-{self.way.value}"
@@ -138,7 +144,7 @@ class Story:
             self._begin_early()
             self._job = self._submit()
             return
-        plan = session.plan(self.tenant.request(idle_minutes=_IDLE_MINUTES))
+        plan = session.plan(replace(self.tenant.request(idle_minutes=_IDLE_MINUTES), spot=self.case.spot))
         self._begin_early()
         self._pod_id = session.connect(plan)
         if self.case.step is Step.BOOT:
@@ -192,7 +198,7 @@ class Story:
     # --- in the end -------------------------------------------------------------------------------------------------
 
     def check(self, wanted: bytes) -> None:
-        """The bill has ended, in time, for one pod an intent; the result is here; the books say so.
+        """The bill has ended, in time, for one pod an intent; the result is here or why not; every fault struck.
 
         Args:
             wanted: the pixels of the result.
@@ -202,6 +208,8 @@ class Story:
         self._check_result(wanted)
         self.tenant.follow(lambda: {row.state for row in self.tenant.ledger().read_pods()} == {PodState.TERMINATED})
         self._check_confirmed()
+        left = self.tenant.service.armed()
+        assert left == [], f"a fault that did not strike has shown nothing: {left}"
 
     def _check_bill(self) -> None:
         bills = self.tenant.bills()
@@ -212,13 +220,25 @@ class Story:
         latest_s = max(self.said_s, self.tenant.lifted_s) + MOST_S
         late_s = max((bill["billing_ended_at"] - latest_s for bill in bills), default=0.0)
         assert late_s <= 0, f"{late_s:.1f} s too late: {self.tenant.notices}"
+        bills.sort(key=lambda bill: bill["created_at"])
+        for replaced, successor in pairwise(bills):
+            assert replaced["billing_ended_at"] <= successor["created_at"], "two pods were billed at once"
 
     def _check_result(self, wanted: bytes) -> None:
-        if self.case.result and self.case.usable:
-            *_, last = self.tenant.ledger().read_jobs()  # a row an attempt
+        jobs = self.tenant.ledger().read_jobs()  # a row an attempt
+        if not self.case.usable:
+            assert not jobs, "no pod, and so nobody asked for anything"
+            return
+        last, files = jobs[-1], [path.name for path in self.tenant.out.glob("*")]
+        if self.case.result:
             assert (last.state, last.error) == (JobState.DONE, "")
             assert picture_of(self.result) == wanted
-            assert [path.name for path in self.tenant.out.iterdir()] == ["wanted.png"], "once, and no parts"
+            assert files == ["wanted.png"], "once, and no parts"
+        else:
+            assert job_is_over(last.state)
+            assert last.state is not JobState.DONE
+            assert last.error != "", "it says why there is nothing"
+            assert files == []
 
     def _check_confirmed(self) -> None:
         """Whatever the books call terminated was not known any more when somebody asked for it."""

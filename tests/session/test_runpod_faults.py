@@ -91,10 +91,17 @@ CREATE = [
     Case(step=Step.CREATE, troubles=(T("network_gone", seconds=20),), way=Way.STOP),
 ]
 BOOT = [
-    Case(step=Step.BOOT, troubles=(T("cost_zero", _READ, 5), T("rate_limited", _READ)), way=Way.KILL),
+    Case(step=Step.BOOT, troubles=(T("cost_zero", _READ, 2), T("rate_limited", _READ)), way=Way.KILL),
     Case(step=Step.BOOT, troubles=(T("error_500", _READ, 9), T("cut_before", _READ, 3)), way=Way.STOP),
     Case(step=Step.BOOT, troubles=(T("running_without_runtime", _CREATE), T("unauthorized", _READ, 2)), way=Way.IDLE),
     Case(step=Step.BOOT, troubles=(T("hang_before", _READ, 1, 35),), way=Way.BATCH),
+    # it runs from the first read on, so the fault surely shows; what is said to have ended while it boots is replaced
+    Case(
+        step=Step.BOOT,
+        troubles=(T("running_without_runtime", _CREATE), T("flapping_status", _READ)),
+        way=Way.STOP,
+        pods=2,
+    ),
     Case(step=Step.BOOT, troubles=(T("key_revoked", seconds=20),), way=Way.CLOSE),
     Case(step=Step.BOOT, troubles=(T("ports_never", _CREATE), T("cut_after", _DELETE)), way=Way.STOP, pods=2),
     Case(step=Step.BOOT, troubles=(T("never_boots", _CREATE), T("error_500", _DELETE, 4)), way=Way.BATCH, pods=2),
@@ -131,7 +138,7 @@ END = [
     Case(step=Step.END, troubles=(T("error_500_after", _DELETE), T("hang_before", _READ, 1, 35)), way=Way.BATCH),
     Case(step=Step.END, troubles=(T("network_gone", seconds=20),), way=Way.KILL),
     Case(step=Step.END, troubles=(T("network_gone", seconds=20), T("lock")), way=Way.CLOSE),
-    Case(step=Step.END, troubles=(T("vanish"), T("error_500", _DELETE, 4)), way=Way.IDLE),
+    Case(step=Step.END, troubles=(T("evict"), T("error_500", _DELETE, 4)), way=Way.IDLE),
 ]
 SLOW = [pytest.param(case, marks=pytest.mark.slow) for case in (*MORE, *CREATE, *BOOT, *TUNNEL, *JOB, *COLLECT, *END)]
 

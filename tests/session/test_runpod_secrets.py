@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from autopod_nb.config import LEDGER_NAME
 from autopod_nb.errors import AutopodError
 from autopod_nb.jobs.spec import make_spec
 from autopod_nb.models.pod import PodState
@@ -18,11 +19,13 @@ from autopod_nb.ssh.keys import own_key_path
 from tests.fakes.service import RunpodService
 from tests.magics.kernel import Output, start_kernel
 from tests.session.graphs import GRAPHS
-from tests.session.rented_secrets import Find, Search, faces, here
+from tests.session.rented_secrets import Find, Search, faces, here, private_key_marks
 from tests.session.rented_world import Tenant, end_processes_of, environ_of, quick_service
 
 pytestmark = pytest.mark.faults
 _TOKEN = "hf_plantedPLANTED0123456789abcdefghij"
+_LOG = "logs/autopod.log"
+_REAPER_LOG = "logs/reaper.log"
 _PROMPT = "an-unpublished-idea-about-a-lighthouse"
 _CREATE = "POST /v2/pods"
 _DELETE = "DELETE /v2/pods/{id}"
@@ -51,7 +54,7 @@ def test_no_secret_is_in_files_errors_reprs_panels_or_command_lines(tenant: Tena
         _live(tenant, search)
     marks["the key of the pod"] = tenant.service.pods()[0]["key"]
     key_path = own_key_path(tenant.home)
-    marks["the private SSH key"] = key_path.read_text().splitlines()[2]
+    marks |= private_key_marks(key_path)
     search.own = frozenset({str(key_path.relative_to(tenant.home))})
     search.text("a repr", tenant.session, tenant.session.settings, tenant.provider, vars(tenant.session))
     search.text("a repr", vars(tenant.provider), tenant.session.snapshot)
@@ -59,9 +62,10 @@ def test_no_secret_is_in_files_errors_reprs_panels_or_command_lines(tenant: Tena
         search.text(place, text)
     tenant.end()
     search.folder(tenant.home)
-    assert search.looked > 100
+    shown = {"an error", "a repr", "the panel", "the JSON of the status", "job one", "the text of job one"}
+    assert shown | {_LOG, _REAPER_LOG, LEDGER_NAME} <= search.looked.keys()
+    assert search.looked["a command line"] > 100
     assert search.found == set()
-    assert (tenant.home / "logs").exists() or not list(tenant.home.rglob("*.log"))
 
 
 def _live(tenant: Tenant, search: Search) -> None:
@@ -95,7 +99,8 @@ def test_what_somebody_asks_for_is_in_no_log_and_no_command_line(tenant: Tenant)
         tenant.session.stop()
         tenant.follow(lambda: not tenant.is_billed())
     for path in (path for path in tenant.home.rglob("*.log*") if path.is_file()):
-        search.text(path.name, path.read_text())
+        search.text(str(path.relative_to(tenant.home)), path.read_text())
+    assert {"a command line", _LOG, _REAPER_LOG} <= search.looked.keys()
     assert search.found == set()
     wrong = Search(search.marks)
     wrong.folder(tenant.home)
@@ -109,7 +114,9 @@ def test_no_secret_is_in_a_notebook(service: RunpodService, tmp_path: Path, monk
     for name, value in environ_of(home, service, HF_TOKEN=_TOKEN).items():
         monkeypatch.setenv(name, value)
     home.mkdir()
-    search = Search({"the API key": service.api_key, "a token of the environment": _TOKEN})
+    key_path = own_key_path(home)  # made before there is a kernel, so that every cell is searched for it
+    marks = {"the API key": service.api_key, "a token of the environment": _TOKEN, **private_key_marks(key_path)}
+    search = Search(marks, own=frozenset({str(key_path.relative_to(home))}))
     with search.watching(but=[here()]), start_kernel(home) as kernel:
         for code in ("%load_ext autopod_nb", "%autopod connect", "%autopod status", "%autopod gpus", "%autopod pods"):
             output = kernel.run(code)
@@ -125,8 +132,9 @@ def test_no_secret_is_in_a_notebook(service: RunpodService, tmp_path: Path, monk
             _search_cell(search, code, kernel.run(code))
         search.text("a widget", kernel.widgets)
     end_processes_of(home, service)
-    search.own = frozenset({str(own_key_path(home).relative_to(home))})
     search.folder(home)
+    shown = {"the cell a cell that fails", "a widget", "a command line"}
+    assert shown | {_LOG, _REAPER_LOG, LEDGER_NAME} <= search.looked.keys()
     assert search.found == set()
 
 
