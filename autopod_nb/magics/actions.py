@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 _TAKEN_WITHIN_S = 2.0  # a guess: the session takes a command in some milliseconds
+_SHOWN = 5
 _ENDING = (PodState.DRAINING, PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
 
 
@@ -91,7 +92,8 @@ def wait(args: Namespace) -> Text | None:
     before = [view.job_id for view in session.snapshot.jobs.values() if not view.over]
     if is_settled(session.snapshot, job_ids):
         raise_failures(session.snapshot, job_ids)
-        return Text("Nothing to wait for.")
+        gone = [pod.pod_id for pod in session.snapshot.pods.values() if pod.state is PodState.TERMINATED]
+        return Text("Nothing to wait for." + (f" Gone: pod {', '.join(gone[-_SHOWN:])}." if gone else ""))
     snapshot = follow(session, job_ids, timeout_s=None if args.timeout is None else float(args.timeout))
     raise_failures(snapshot, job_ids or before)
     return None

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import paramiko
 
 _POLL_S = 0.25
+CERTAIN_S = 3.0
+"""RunPod was seen to say now and then that a pod has stopped which runs: it must say so for as long. A guess."""
 _JOIN_S = 2.0
 _LOG_S = 20.0
 _LOOKUP_S = 60.0  # a new pod may be missing from lists for a moment; a guess at the longest one
@@ -65,13 +67,14 @@ class PodLink:
 
     def drop(self) -> None:
         """Close what is open, to try again."""
-        if self.monitor is not None:
-            self.monitor.stop()
-        for part in (self.client, self.tunnel, self.connection):
-            if part is not None:
-                part.close()
-        if self.monitor is not None:
-            self.monitor.join(_JOIN_S)
+        with contextlib.ExitStack() as undo:  # from the last to the first, each of them whatever becomes of the others
+            if self.monitor is not None:
+                undo.callback(self.monitor.join, _JOIN_S)
+            for part in (self.connection, self.tunnel, self.client):
+                if part is not None:
+                    undo.callback(part.close)
+            if self.monitor is not None:
+                self.monitor.stop()
 
 
 def create(provider: Provider, order: PodOrder, *, clock: Clock, abort: threading.Event) -> PodRecord:
@@ -145,6 +148,7 @@ def wait_address(
         BootFailed: it ended, the time is up, it never will, or *abort* was set.
     """
     last_error = ""
+    stopped: Deadline | None = None
     watch = PhaseWatch(clock, on_phase)
     while not deadline.passed:
         try:
@@ -157,7 +161,8 @@ def wait_address(
             last_error = f" ({record.detail})" if record.detail else ""
             if record.address is not None:
                 return record.address
-            if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+            stopped = None if record.state is not ObservedState.STOPPED else stopped or Deadline(clock, CERTAIN_S)
+            if record.state is ObservedState.TERMINATED or (stopped is not None and stopped.passed):
                 raise BootFailed(f"it ended while it booted: {record.detail or record.state.value}")
             watch.see(record.phase)
             if record.hopeless:

@@ -26,6 +26,7 @@ from autopod_nb.session.state import JobData, PodData, WhyCancel, make_prompt_id
 from autopod_nb.session.step import Step
 
 _RETRY_S = (2.0, 5.0, 15.0, 30.0, 60.0)  # before fetching is tried again; a guess
+_REST_S = 10.0  # within that a line that is lost is known as lost; a guess
 _ON_THE_SERVER = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
 _OVER = (PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
 _WITH_ROOM = (PodState.READY, PodState.BUSY)
@@ -64,12 +65,16 @@ def _will_serve(pod: PodData, job: JobData) -> bool:
 def hand_out(step: Step) -> None:
     """Give waiting jobs to pods that have room, in order."""
     for pod_id in list(step.pods):
-        while (pod := step.pods[pod_id]).state in _WITH_ROOM and pod.ending is None and pod.silent_since_s is None:
+        while (pod := step.pods[pod_id]).state in _WITH_ROOM and _answers(step, pod):
             rendering = [job for job in step.jobs_of(pod) if job.state in _ON_THE_SERVER]
             waiting = next((name for name in step.queue if _may_take(step.job(name), pod_id)), None)
             if waiting is None or len(rendering) >= step.rules.depth:
                 break
             _take(step, pod, step.job(waiting))
+
+
+def _answers(step: Step, pod: PodData) -> bool:
+    return pod.ending is None and pod.silent_since_s is None and pod.rest_until_s <= step.now.s
 
 
 def _may_take(job: JobData, pod_id: str) -> bool:
@@ -134,6 +139,8 @@ def step_failed(step: Step, message: StepFailed) -> None:
     if job.cancel is not None:
         end_cancelled(step, job)
     elif message.line_at_fault:
+        if job.pod_id is not None:
+            step.put_pod(replace(step.pods[job.pod_id], rest_until_s=step.now.s + _REST_S))
         try_again(step, job, message.why)
     else:
         fail(step, job, message.why)

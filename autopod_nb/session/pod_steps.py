@@ -57,7 +57,7 @@ def line_back(step: Step, message: LineBack) -> None:
     if pod.state is PodState.LOST:
         idle_since_s = None if pod.active else step.now.s
         silent_since_s = None if pod.silent_since_s is None else step.now.s  # it could not answer without a line
-        pod = replace(pod, lost_since_s=None, silent_since_s=silent_since_s)
+        pod = replace(pod, lost_since_s=None, silent_since_s=silent_since_s, rest_until_s=0.0)
         pod = replace(pod, phase="connected again", idle_since_s=idle_since_s)
         pod = step.move_pod(pod, PodEvent.CONTACT_BACK)
         if pod.ending is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.config import Settings
 from autopod_nb.errors import AutopodError, BootFailed, Gone, ProviderError, SshError
-from autopod_nb.models.pod import BootPhase, ObservedState, PodAddress
+from autopod_nb.models.pod import BootPhase, ObservedState, PodAddress, PodRecord
 from autopod_nb.pods import launch
 from autopod_nb.pods.comfy_place import place_comfyui
 from autopod_nb.pods.launch import PodLink
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _RECONNECT_S = 20.0
 _FIRST_RECONNECT_S = 3.0  # short, for what cut the line may have ended the pod, which the provider tells next
 _RECONNECT_PAUSE_S = 2.0
+_ENDED = (ObservedState.STOPPED, ObservedState.TERMINATED)
 _LAST_WORDS_S = 10.0  # a pod whose line broke may take a moment until its provider knows why; a guess
 _LOOK_S = 0.1
 
@@ -144,7 +145,7 @@ class PodWork:
                 record = self._provider.describe(provider_id)
             except ProviderError:
                 return ""
-            if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+            if record.state in _ENDED:
                 return f"it ended while it booted: {record.detail}"
             self._clock.wait(pause, _LOOK_S)
         return ""
@@ -165,7 +166,7 @@ class PodWork:
         """Returns whether it is decided what becomes of it."""
         try:
             record = launch.find(self._provider, effect.provider_id, effect.name)
-            if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+            if self._has_ended(record, link):
                 self._observed(effect.pod_id, record.state, record.detail)
                 return True
             self._provider.adopt(record.provider_id)
@@ -228,13 +229,14 @@ class PodWork:
         while not link.abort.is_set():
             try:
                 record = self._provider.describe(effect.provider_id)
+                has_ended = self._has_ended(record, link)
             except Gone as error:
                 self._observed(effect.pod_id, ObservedState.TERMINATED, str(error))
                 return
             except ProviderError as error:
                 self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"reconnecting; {error}"))
             else:
-                if record.state in (ObservedState.STOPPED, ObservedState.TERMINATED):
+                if has_ended:
                     self._observed(effect.pod_id, record.state, record.detail)
                     return
                 launch.follow_address(link, record.address)
@@ -247,6 +249,13 @@ class PodWork:
             else:
                 self._post(events.LineBack(pod_id=effect.pod_id))
                 return
+
+    def _has_ended(self, record: PodRecord, link: PodLink) -> bool:
+        """Whether a pod has stopped, which must be said twice, or is gone."""
+        if record.state is ObservedState.STOPPED:
+            self._clock.wait(link.abort, launch.CERTAIN_S)
+            return self._provider.describe(record.provider_id).state in _ENDED
+        return record.state in _ENDED
 
     def _observed(self, pod_id: str, state: ObservedState, detail: str) -> None:
         self._post(events.PodObserved(pod_id=pod_id, state=state, detail=detail))

@@ -98,6 +98,7 @@ class PodData:
     lost_since_s: float | None = None
     silent_since_s: float | None = None  # since when ComfyUI does not answer
     silence_told: bool = False
+    rest_until_s: float = 0.0  # a step failed for its line: it gets nothing until it is known what becomes of that
     meter: Meter = field(default_factory=Meter)
     spent_usd: Decimal = Decimal(0)
     limit_usd: Decimal | None = None  # it ends here

@@ -24,6 +24,7 @@ HOST = "127.0.0.1"
 _PORTS_TRIED = 51
 _CHUNK_BYTES = 128 << 10
 _CLOSE_S = 2.0
+_CUT = (OSError, EOFError, paramiko.SSHException)  # what a channel raises when its connection ends under it
 
 
 class Tunnel:
@@ -175,7 +176,7 @@ class _Relay:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it, as closing would not
         if channel is not None:
-            channel.close()
+            _end(channel)
 
     def _run(self, _: threading.Event) -> None:
         try:
@@ -187,7 +188,7 @@ class _Relay:
                 self._channel = channel
                 closed = self._closed
             if closed:
-                channel.close()
+                _end(channel)
             self._carry(channel)
         finally:
             self._sock.close()
@@ -200,8 +201,8 @@ class _Relay:
             while data := channel.recv(_CHUNK_BYTES):
                 self._sock.sendall(data)
             self._sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            channel.close()
+        except _CUT:
+            _end(channel)
         self._end_way(channel)
         channel.status_event.wait()  # set when the channel is closed, by the pod, by us, or with the SSH connection
         self.close()
@@ -214,8 +215,8 @@ class _Relay:
             while data := self._sock.recv(_CHUNK_BYTES):
                 channel.sendall(data)
             channel.shutdown_write()
-        except OSError:
-            channel.close()
+        except _CUT:
+            _end(channel)
         self._end_way(channel)
 
     def _end_way(self, channel: paramiko.Channel) -> None:
@@ -224,7 +225,12 @@ class _Relay:
             self._ways_open -= 1
             over = self._ways_open == 0
         if over:
-            channel.close()
+            _end(channel)
+
+
+def _end(channel: paramiko.Channel) -> None:
+    with contextlib.suppress(*_CUT):
+        channel.close()
 
 
 def _listen(wanted_port: int) -> socket.socket:

@@ -116,11 +116,16 @@ class TestWaitAddress:
         assert self._wait(ScriptedProvider(describes=answers), moving) == ADDRESS
 
     @pytest.mark.parametrize("state", [ObservedState.STOPPED, ObservedState.TERMINATED])
-    def test_a_pod_that_ended_while_it_booted_says_why(self, state: ObservedState) -> None:
+    def test_a_pod_that_ended_while_it_booted_says_why(self, state: ObservedState, moving: TestClock) -> None:
         provider = ScriptedProvider(describes=[record(state, detail="no space left on device")])
         with pytest.raises(BootFailed, match="ended while it booted: no space left on device"):
-            self._wait(provider, TestClock())
-        assert provider.describes_seen == 1
+            self._wait(provider, moving)
+        assert (provider.describes_seen == 1) is (state is ObservedState.TERMINATED)
+
+    def test_that_it_has_stopped_is_believed_when_it_is_said_for_a_while(self, moving: TestClock) -> None:
+        pending, stopped = record(ObservedState.PENDING), record(ObservedState.STOPPED)
+        answers: list[Answer] = [stopped, pending, stopped, pending, record(ObservedState.RUNNING, address=ADDRESS)]
+        assert self._wait(ScriptedProvider(describes=answers), moving) == ADDRESS
 
     def test_a_pod_that_is_gone_is_given_up_at_once(self) -> None:
         provider = ScriptedProvider(describes=[Gone("no such pod")])

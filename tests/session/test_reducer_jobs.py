@@ -11,7 +11,7 @@ from autopod_nb.models.event import Preview, PromptOutcome, PromptOver
 from autopod_nb.models.job import JobState, PodConfig
 from autopod_nb.models.money import Purpose
 from autopod_nb.models.pod import PodState
-from autopod_nb.session import commands, job_events
+from autopod_nb.session import commands, events, job_events
 from autopod_nb.session.effects import CancelPrompt, FetchResults, SubmitPrompt, UploadInputs
 from autopod_nb.session.events import Moment
 from autopod_nb.session.views import Viewer
@@ -171,7 +171,33 @@ def test_a_refused_workflow_fails_and_a_broken_line_is_tried_again() -> None:
     assert story.job("bad").state is JobState.FAILED
     assert "Nope" in story.job("bad").error
     assert story.job("cut").attempt == 2
+    assert story.job("cut").state is JobState.QUEUED, "not at once, over what may be the same dead line"
+    story.pass_time(11)
     assert story.job("cut").state is JobState.UPLOADING
+
+
+def test_a_job_whose_line_broke_is_not_tried_again_before_the_line_is_back() -> None:
+    """The failure of a step is often heard of before the loss of the line."""
+    story = Story()
+    story.boot()
+    story.submit()
+    story.tell(job_events.StepFailed(job_id="j1", attempt=1, why="the line broke", line_at_fault=True))
+    story.tell(events.LineLost(pod_id="p1", why="cut."))
+    story.pass_time(20)
+    assert (story.job().state, story.job().attempt) == (JobState.QUEUED, 2)
+    story.tell(events.LineBack(pod_id="p1"))
+    assert story.job().state is JobState.UPLOADING
+
+
+def test_a_job_whose_line_broke_goes_to_another_pod_at_once() -> None:
+    story = Story()
+    story.boot("p1")
+    story.boot("p2")
+    story.submit()
+    first = story.job().pod_id
+    story.tell(job_events.StepFailed(job_id="j1", attempt=1, why="the line broke", line_at_fault=True))
+    assert story.job().state is JobState.UPLOADING
+    assert {first, story.job().pod_id} == {"p1", "p2"}
 
 
 def test_a_download_that_fails_is_tried_again_for_it_is_paid_for() -> None:

@@ -95,13 +95,8 @@ BOOT = [
     Case(step=Step.BOOT, troubles=(T("error_500", _READ, 9), T("cut_before", _READ, 3)), way=Way.STOP),
     Case(step=Step.BOOT, troubles=(T("running_without_runtime", _CREATE), T("unauthorized", _READ, 2)), way=Way.IDLE),
     Case(step=Step.BOOT, troubles=(T("hang_before", _READ, 1, 35),), way=Way.BATCH),
-    # it runs from the first read on, so the fault surely shows; what is said to have ended while it boots is replaced
-    Case(
-        step=Step.BOOT,
-        troubles=(T("running_without_runtime", _CREATE), T("flapping_status", _READ)),
-        way=Way.STOP,
-        pods=2,
-    ),
+    # it runs from the first read on, so the fault surely shows
+    Case(step=Step.BOOT, troubles=(T("running_without_runtime", _CREATE), T("flapping_status", _READ)), way=Way.STOP),
     Case(step=Step.BOOT, troubles=(T("key_revoked", seconds=20),), way=Way.CLOSE),
     Case(step=Step.BOOT, troubles=(T("ports_never", _CREATE), T("cut_after", _DELETE)), way=Way.STOP, pods=2),
     Case(step=Step.BOOT, troubles=(T("never_boots", _CREATE), T("error_500", _DELETE, 4)), way=Way.BATCH, pods=2),
@@ -109,12 +104,14 @@ BOOT = [
 TUNNEL = [
     Case(step=Step.TUNNEL, troubles=(T("port_change"),), way=Way.KILL),
     Case(step=Step.TUNNEL, troubles=(T("network_gone", seconds=20),), way=Way.IDLE),
+    Case(step=Step.TUNNEL, troubles=(T("port_change"), T("flapping_status", _READ)), way=Way.STOP),
     Case(step=Step.TUNNEL, troubles=(T("port_change"), T("key_revoked", seconds=20)), way=Way.CLOSE),
     Case(step=Step.TUNNEL, troubles=(T("vanish"),), way=Way.STOP, result=False),
     Case(step=Step.TUNNEL, troubles=(T("evict"), T("error_500", _DELETE, 4)), way=Way.STOP, result=False),
 ]
 JOB = [
     Case(step=Step.JOB, troubles=(T("port_change"), T("html_502", _READ, 4)), way=Way.STOP),
+    Case(step=Step.JOB, troubles=(T("port_change"), T("flapping_status", _READ)), way=Way.BATCH),
     Case(step=Step.JOB, troubles=(T("port_change"), T("hang_before", _READ, 1, 35)), way=Way.BATCH),
     Case(step=Step.JOB, troubles=(T("port_change"), T("key_revoked", seconds=20)), way=Way.KILL),
     Case(step=Step.JOB, troubles=(T("vanish"), T("error_500", _READ, 3)), way=Way.STOP, result=False),

@@ -169,6 +169,26 @@ def test_a_killed_pod_is_told_once_and_a_new_connection_brings_the_same_port_bac
     assert not lost.acquire(blocking=False)
 
 
+def test_closing_while_the_line_dies_leaves_nothing(
+    pod: LivePod, echo_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its channels raise whatever they like then, and the tunnel goes on to the next."""
+    connection = pod.connect()
+    tunnel = Tunnel(connection, echo_port)
+    socks = [_call(tunnel.port) for _ in range(5)]
+    for sock in socks:
+        sock.sendall(b"a")
+        assert sock.recv(1) == b"a"
+    connection._transport.packetizer.close()  # as when the pod goes: the transport learns of it a moment later
+    tunnel.close()
+    for sock in socks:
+        assert sock.recv(1) == b""
+        sock.close()
+    connection.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("autopod-tunnel")]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_reopening_while_the_old_connection_stands_is_no_loss(pod: LivePod, echo_port: int) -> None:
     first, second = pod.connect(), pod.connect()
     lost: list[int] = []
