@@ -172,17 +172,42 @@ def wait_address(
     raise BootFailed(f"it has no address after the time allowed for a boot{last_error}")
 
 
-def open_line(link: PodLink, address: PodAddress, key: paramiko.PKey, *, deadline: Deadline, clock: Clock) -> None:
-    """Open SSH to the pod.
+def open_line(
+    link: PodLink,
+    address: PodAddress,
+    key: paramiko.PKey,
+    *,
+    deadline: Deadline,
+    clock: Clock,
+    look: Callable[[], PodAddress | None] = lambda: None,
+) -> None:
+    """Open SSH to the pod. Where it was reached is kept in the link.
+
+    Args:
+        link: of the pod.
+        address: where it is tried first.
+        key: our private key.
+        deadline: for all of it.
+        clock: the time.
+        look: asked between attempts where the pod is now; None if that is not known. RunPod may tell a pod's old port
+            first when it was started again.
 
     Raises:
         SshError: refused, another host key than before, not reached in time, or aborted.
     """
-    if link.pin is None:
-        link.pin = HostKeyPin(address.host_key_sha256)
-    target = SshTarget(host=address.host, port=address.port, user=address.user, pin=link.pin)
+    pin = link.pin = link.pin or HostKeyPin(address.host_key_sha256)
     link.address = address
-    link.connection = connect(target, key, clock=clock, timeout_s=deadline.left_s(), stop=link.abort)
+
+    def target() -> SshTarget:
+        nonlocal address, pin
+        now = look()
+        if now is not None and (now.host, now.port) != (address.host, address.port):
+            address = link.address = now
+            pin = link.pin = HostKeyPin(now.host_key_sha256)
+        return SshTarget(host=address.host, port=address.port, user=address.user, pin=pin)
+
+    first = SshTarget(host=address.host, port=address.port, user=address.user, pin=pin)
+    link.connection = connect(first, key, clock=clock, timeout_s=deadline.left_s(), stop=link.abort, look=target)
 
 
 def open_comfyui(

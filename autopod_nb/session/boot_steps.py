@@ -114,10 +114,12 @@ def phase(step: Step, message: PodPhase) -> None:
 
 
 def addressed(step: Step, message: PodAddressed) -> None:
-    """Its SSH address is known."""
+    """Its SSH address is known, or another than that which was told first."""
     pod = step.pods[message.pod_id]
     if pod.state is PodState.BOOTING:
         step.move_pod(replace(pod, address=message.address, phase="opening SSH"), PodEvent.SSH_ADDRESS)
+    elif pod.state is PodState.CONNECTING:
+        step.put_pod(replace(pod, address=message.address))
 
 
 def ready(step: Step, message: PodReady) -> None:

@@ -118,8 +118,7 @@ class PodWork:
             self._post(events.PodAddressed(pod_id=pod_id, address=address))
             if effect.start and (price := self._provider.describe(effect.provider_id).price_per_hour_usd) is not None:
                 self._post(events.PodPriced(pod_id=pod_id, price_per_hour_usd=price))
-            ssh = Deadline(self._clock, min(deadline.left_s(), BUDGET_S[BootPhase.SSH]))
-            launch.open_line(link, address, self._ssh_key(), deadline=ssh, clock=self._clock)
+            address = self._open_line(effect, link, address, deadline)
             self._post(events.SshOpened(pod_id=pod_id))
             self._place_comfyui(pod_id, link, address, deadline)
             self._post(events.SshOpened(pod_id=pod_id))  # again: by now it is known which queue the watchdog looks at
@@ -135,6 +134,22 @@ class PodWork:
             link.close()
             return
         self._post(events.PodReady(pod_id=pod_id, local_port=link.tunnel.port, comfyui_version=link.comfyui_version))
+
+    def _open_line(self, effect: BootPod, link: PodLink, address: PodAddress, deadline: Deadline) -> PodAddress:
+        """Open SSH. Returns where it stands, which may be another place than the one that was told first."""
+
+        def look() -> PodAddress | None:
+            try:
+                return self._provider.describe(effect.provider_id).address
+            except ProviderError:
+                return None
+
+        ssh = Deadline(self._clock, min(deadline.left_s(), BUDGET_S[BootPhase.SSH]))
+        launch.open_line(link, address, self._ssh_key(), deadline=ssh, clock=self._clock, look=look)
+        if link.address is None or link.address == address:
+            return address
+        self._post(events.PodAddressed(pod_id=effect.pod_id, address=link.address))
+        return link.address
 
     def _why_it_ended(self, provider_id: str) -> str:
         """The provider's words for a pod whose line broke while it booted; empty if it does not know of an end."""

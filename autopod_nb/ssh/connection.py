@@ -6,6 +6,7 @@ import logging
 import random
 import socket
 import threading
+from collections.abc import Callable
 
 import paramiko
 
@@ -31,7 +32,13 @@ logging.getLogger(_LIBRARY_LOG).setLevel(logging.WARNING)  # its details are of 
 
 
 def connect(
-    target: SshTarget, key: paramiko.PKey, *, clock: Clock, timeout_s: float, stop: threading.Event | None = None
+    target: SshTarget,
+    key: paramiko.PKey,
+    *,
+    clock: Clock,
+    timeout_s: float,
+    stop: threading.Event | None = None,
+    look: Callable[[], SshTarget] | None = None,
 ) -> SshConnection:
     """Connect to a pod; try again while it is not up yet.
 
@@ -44,15 +51,16 @@ def connect(
         clock: whose seconds count.
         timeout_s: for everything.
         stop: ends the wait.
+        look: says before each attempt but the first where the pod is now.
 
     Raises:
         SshError: refused, another host key, not reached in time, or stopped.
     """
     deadline = Deadline(clock, timeout_s)
     stop = stop or threading.Event()
-    where = f"{target.host}:{target.port}"
     pause_s = _FIRST_PAUSE_S
     while True:
+        where = f"{target.host}:{target.port}"
         found = _attempt(target, key, min(_ATTEMPT_S, max(0.1, deadline.left_s())))
         if not isinstance(found, Exception):
             return SshConnection(*found, target, clock)
@@ -62,6 +70,7 @@ def connect(
         if deadline.passed:
             raise SshError(f"No SSH connection to {where} within {timeout_s:g} s: {found}") from found
         pause_s = min(_LAST_PAUSE_S, pause_s * 2)
+        target = target if look is None else look()
 
 
 def _attempt(

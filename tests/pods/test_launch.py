@@ -186,7 +186,11 @@ class TestLines:
             wanted = PodOrder(name="autopod-test", offer=provider.offers(OfferQuery())[0], public_key=public_line(key))
             made = launch.create(provider, wanted, clock=clock, abort=link.abort)
             address = launch.wait_address(provider, made.provider_id, deadline=deadline, clock=clock, abort=link.abort)
-            launch.open_line(link, address, key, deadline=deadline, clock=clock)
+            told = iter([None, replace(address, port=1)])
+            launch.open_line(
+                link, replace(address, port=1), key, deadline=deadline, clock=clock, look=lambda: next(told, address)
+            )
+            assert link.address == address, "the port that was told first was that of before"
             launch.open_comfyui(
                 link, wanted_port=0, on_lost=lost.set, on_event=lambda _: None, deadline=deadline, clock=clock
             )

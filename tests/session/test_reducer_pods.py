@@ -410,6 +410,18 @@ def test_a_pod_that_is_gone_gives_its_jobs_back_or_fails_them() -> None:
     assert story.job("j1").state is JobState.FAILED
 
 
+def test_a_pod_that_is_found_at_another_port_while_it_boots_is_sought_there_later() -> None:
+    story = Story()
+    story.connect()
+    story.tell(events.PodCreated(pod_id="p1", provider_id="id-1"))
+    story.tell(events.PodAddressed(pod_id="p1", address=replace(ADDRESS, port=1)))
+    story.tell(events.PodAddressed(pod_id="p1", address=ADDRESS))
+    story.tell(events.PodReady(pod_id="p1", local_port=8188, comfyui_version="0.12.1"))
+    story.tell(events.LineLost(pod_id="p1", why="cut."))
+    (reopen,) = story.take(ReopenLine)
+    assert reopen.address == ADDRESS
+
+
 def test_a_pod_found_stopped_is_ended_by_the_rule() -> None:
     story = Story()
     story.boot()
