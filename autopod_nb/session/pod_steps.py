@@ -93,7 +93,7 @@ def observed(step: Step, message: PodObserved) -> None:
     elif message.state is ObservedState.STOPPED:
         why = f"Pod {pod.pod_id} stopped without being asked: {message.detail}."
         step.notice(Level.ERROR, why, pod_id=pod.pod_id)
-        if step.rules.can_stop and not pod.offer.spot:  # a spot pod is taken away in the middle of a job
+        if step.rules.watchdog and not pod.offer.spot:  # it waits for the last job; who outbids a pod does not
             for job in step.jobs_of(pod):
                 job_steps.left_on_pod(step, job)
         pod_ending.end(step, replace(pod, error=why))

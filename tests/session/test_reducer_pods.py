@@ -430,6 +430,13 @@ def test_a_pod_found_stopped_is_ended_by_the_rule() -> None:
     assert story.take(TerminateAtProvider)
 
 
+def _watched() -> Story:
+    """With pods whose watchdogs stop them when their last job is over."""
+    story = Story()
+    story.state = replace(story.state, rules=replace(story.state.rules, watchdog=True))
+    return story
+
+
 def _asleep(story: Story, detail: str = "by its own key") -> None:
     """A lid was closed: the line is lost, and when somebody looks again the pod is stopped."""
     story.tell(events.LineLost(pod_id="p1", why="cut."))
@@ -439,7 +446,7 @@ def _asleep(story: Story, detail: str = "by its own key") -> None:
 
 @pytest.mark.parametrize("how_far", ["posted", "accepted", "renders"])
 def test_a_pod_that_was_stopped_with_a_job_on_it_is_kept_for_what_the_job_may_have_made(how_far: str) -> None:
-    story = Story()
+    story = _watched()
     story.boot()
     story.submit()
     story.upload()
@@ -464,7 +471,7 @@ def test_a_pod_that_was_stopped_with_a_job_on_it_is_kept_for_what_the_job_may_ha
 
 
 def test_a_pod_that_was_stopped_before_its_job_was_posted_has_nothing_of_it() -> None:
-    story = Story()
+    story = _watched()
     story.boot()
     story.submit()
     _asleep(story)
@@ -473,7 +480,7 @@ def test_a_pod_that_was_stopped_before_its_job_was_posted_has_nothing_of_it() ->
 
 
 def test_a_job_whose_cancelling_was_under_way_does_not_keep_a_stopped_pod() -> None:
-    story = Story()
+    story = _watched()
     story.boot()
     story.submit()
     story.run()
@@ -484,12 +491,23 @@ def test_a_job_whose_cancelling_was_under_way_does_not_keep_a_stopped_pod() -> N
 
 
 def test_a_spot_pod_is_taken_away_in_the_middle_of_a_job_and_is_not_kept() -> None:
-    story = Story()
+    story = _watched()
     story.boot()
     story.state = replace(story.state, pods={"p1": replace(story.pod(), offer=replace(story.pod().offer, spot=True))})
     story.submit()
     story.run()
     _asleep(story, "Outbid")
+    assert story.take(TerminateAtProvider)
+    assert story.job().state is JobState.FAILED
+
+
+def test_a_pod_without_a_watchdog_that_is_found_stopped_was_stopped_in_the_middle_of_its_job() -> None:
+    """As a pod on this machine whose process was killed."""
+    story = Story()
+    story.boot()
+    story.submit()
+    story.run()
+    _asleep(story, "killed by SIGKILL")
     assert story.take(TerminateAtProvider)
     assert story.job().state is JobState.FAILED
 
