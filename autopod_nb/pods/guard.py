@@ -98,13 +98,13 @@ def beat(link: PodLink, wish: GuardWish, *, now: datetime) -> None:
 
 
 def saved_history(link: PodLink) -> Mapping[str, object]:
-    """ComfyUI's history as the watchdog kept it when it ended the pod; empty if it did not.
+    """ComfyUI's history as the watchdog kept it when it stopped the pod; empty if it did not.
 
     Raises:
-        SshError: the line is lost.
+        SshError: there is no line, or it is lost: that is no word about what was kept.
     """
     if link.connection is None:
-        return {}
+        raise SshError("There is no line to the pod.")
     folder, _ = _place(link.connection)
     return watchdog.read_history(link.connection, folder)
 

@@ -195,19 +195,23 @@ def open_line(
     Raises:
         SshError: refused, another host key than before, not reached in time, or aborted.
     """
-    pin = link.pin = link.pin or HostKeyPin(address.host_key_sha256)
-    link.address = address
+    pin = link.pin or HostKeyPin(address.host_key_sha256)
 
-    def target() -> SshTarget:
+    def target(now: PodAddress | None) -> SshTarget:
         nonlocal address, pin
-        now = look()
         if now is not None and (now.host, now.port) != (address.host, address.port):
-            address = link.address = now
-            pin = link.pin = HostKeyPin(now.host_key_sha256)
+            address, pin = now, HostKeyPin(now.host_key_sha256)
+        link.address, link.pin = address, pin
         return SshTarget(host=address.host, port=address.port, user=address.user, pin=pin)
 
-    first = SshTarget(host=address.host, port=address.port, user=address.user, pin=pin)
-    link.connection = connect(first, key, clock=clock, timeout_s=deadline.left_s(), stop=link.abort, look=target)
+    link.connection = connect(
+        target(address),
+        key,
+        clock=clock,
+        timeout_s=deadline.left_s(),
+        stop=link.abort,
+        look=lambda: target(look()),
+    )
 
 
 def open_comfyui(

@@ -95,4 +95,5 @@ def test_without_a_line_nothing_is_done(world: World) -> None:
     assert guard.arm(link, _WISH, api_base_url=world.url, now=_now()) is None
     guard.beat(link, _WISH, now=_now())
     assert link.guard_port == 0
-    assert guard.saved_history(link) == {}
+    with pytest.raises(SshError, match="no line"):
+        guard.saved_history(link)
