@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import sys
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from .comfy_page import page
 from .comfy_socket import FEATURES
 from .nodes import NodeClass
 from .nodes.simulation import model_names
@@ -21,13 +21,6 @@ MODEL_FOLDERS = (
     *("embeddings", "diffusers", "vae_approx", "controlnet", "gligen", "upscale_models", "latent_upscale_models"),
     *("custom_nodes", "hypernetworks", "photomaker", "classifiers", "model_patches", "audio_encoders"),
 )
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>autopod engine</title>
-<h1>Built-in engine of autopod</h1>
-<p>This pod runs on your own machine. Its engine speaks the API of ComfyUI {version}, runs a part of its nodes, and only
-simulates the ones that need a model on a GPU ({gpu}). It has no graph editor: for that, run a real ComfyUI.</p>
-</html>
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +97,4 @@ class InfoRoutes:
         return web.json_response([])
 
     async def _page(self, _request: web.Request) -> web.Response:
-        text = _PAGE.format(version=VERSION, gpu=html.escape(self._machine.gpu_name))
-        return web.Response(text=text, content_type="text/html")
+        return web.Response(text=page(VERSION, self._machine.gpu_name), content_type="text/html")

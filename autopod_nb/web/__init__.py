@@ -1,0 +1,1 @@
+"""What this process serves on loopback: a kernel's control server, and the proxy between an iframe and a tunnel."""
