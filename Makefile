@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# the kernels that the browser tests run on, which treat a click during a cell in different ways
+KERNELS := 7.3 7.4
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo lab test test-slow lint bench clean
@@ -20,9 +22,11 @@ $(VENV)/.user: $(VENV)/bin/python pyproject.toml
 	@$(PIP) -e '.[local]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml Makefile
 	@echo "installing autopod_nb and what its tests want into $(VENV) (once; about two minutes)"
 	@$(PIP) -e '.[dev]'
+	@for version in $(KERNELS); do \
+	  $(PIP) --no-deps --upgrade --target $(VENV)/ipykernel-$$version "ipykernel==$$version.*" || exit 1; done
 	@touch $@ $(VENV)/.user
 
 demo: $(VENV)/.user  ## run the quickstart notebook: a photograph becomes a video

@@ -26,6 +26,7 @@ class Offers(Enum):
     VERBS = "verbs"
     PODS = "pods"
     JOBS = "jobs"
+    ALL_JOBS = "all jobs"
     GPUS = "GPUs"
     CLOUDS = "clouds"
     COST_GROUPS = "what costs are summed by"

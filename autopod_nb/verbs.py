@@ -74,6 +74,22 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        name="again",
+        summary="Run a job once more with the same values, under a new name.",
+        example="%autopod again portrait",
+        options=(
+            Option("JOB", "which one", offers=Offers.ALL_JOBS, example="%autopod again portrait"),
+            Option("--name", "its new name; portrait-2 and so on if left out", metavar="NAME",
+                   example="%autopod again portrait --name portrait-large"),
+            Option("--wait", "block until it is over, with progress; an interrupt gives the prompt back",
+                   kind=Kind.FLAG, example="%autopod again portrait --wait"),
+            Option("-o", "put its handle into this variable", kind=Kind.VARIABLE, metavar="VAR", dest="variable",
+                   example="%autopod again portrait -o clip"),
+            Option("--yes", _YES + "rent a pod over 1 USD an hour", kind=Kind.FLAG,
+                   example="%autopod again portrait --yes"),
+        ),
+    ),
+    Verb(
         name="status",
         summary="Show pods, jobs and money.",
         example="%autopod status",
@@ -116,6 +132,12 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb(
+        name="keep",
+        summary="Begin a pod's idle countdown anew; limits stay in force.",
+        example="%autopod keep",
+        options=(one_pod("%autopod keep"),),
+    ),
+    Verb(
         name="detach",
         summary="Leave a pod running without this notebook, and say what will end it.",
         example="%autopod detach",
@@ -134,7 +156,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         name="panel",
-        summary="Show the live panel of the session again.",
+        summary="Show the control room: money, warnings, pods with their buttons, queue, logs, ComfyUI.",
         example="%autopod panel",
     ),
     Verb(
@@ -150,6 +172,8 @@ VERBS: tuple[Verb, ...] = (
         options=(
             Option("--all", "those of earlier sessions, too, as a DataFrame", kind=Kind.FLAG,
                    example="%autopod jobs --all"),
+            Option("--plot", "as figures: pods and jobs along time, seconds per frame", kind=Kind.FLAG,
+                   example="%autopod jobs --plot"),
             as_json("%autopod jobs"),
         ),
     ),
@@ -181,7 +205,7 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         name="gui",
-        summary="Say where ComfyUI's own page is, with a link.",
+        summary="Show ComfyUI's own page in the notebook, or say where it is.",
         example="%autopod gui",
         options=(one_pod("%autopod gui", "of which pod, if there are several"),),
     ),
@@ -200,6 +224,8 @@ VERBS: tuple[Verb, ...] = (
             Option("--month", "another month", metavar="YYYY-MM", example="%autopod costs --month 2026-05"),
             Option("--by", "sums of the month by pod, job, template or gpu, as a DataFrame", metavar="WHAT",
                    offers=Offers.COST_GROUPS, example="%autopod costs --by template"),
+            Option("--plot", "as figures: spending over time, cost per result, waste", kind=Kind.FLAG,
+                   example="%autopod costs --plot"),
             as_json("%autopod costs"),
         ),
     ),

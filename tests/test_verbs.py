@@ -22,9 +22,9 @@ def parse(example: str) -> tuple[Verb, object]:
 
 def test_the_verbs_are_there() -> None:
     assert [verb.name for verb in VERBS] == [
-        "connect", "gpus", "run", "status", "wait", "cancel", "stop", "kill", "detach", "disconnect", "adopt", "panel",
-        "pods", "jobs", "templates", "logs", "gui", "history", "costs", "reconcile", "export", "config", "doctor",
-        "help",
+        "connect", "gpus", "run", "again", "status", "wait", "cancel", "stop", "kill", "keep", "detach", "disconnect",
+        "adopt", "panel", "pods", "jobs", "templates", "logs", "gui", "history", "costs", "reconcile", "export",
+        "config", "doctor", "help",
     ]  # fmt: skip
     assert set(BY_NAME) == {verb.name for verb in VERBS}
 

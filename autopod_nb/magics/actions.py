@@ -25,13 +25,15 @@ from autopod_nb.magics.logs import logs
 from autopod_nb.magics.parser import Parsed, find_verb
 from autopod_nb.magics.session import running_session
 from autopod_nb.magics.settings import config
-from autopod_nb.magics.starting import plan_text, run
-from autopod_nb.magics.text import Text
+from autopod_nb.magics.starting import again, plan_text, run
+from autopod_nb.magics.text import Page, Text
 from autopod_nb.magics.waiting import follow, is_settled
 from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import Snapshot
+from autopod_nb.verb import Verb
 from autopod_nb.verbs import CELL, help_text
+from autopod_nb.widgets.help_html import help_html, verb_html
 from autopod_nb.widgets.status_json import status_json
 from autopod_nb.widgets.words import job_state
 
@@ -146,6 +148,11 @@ def _until_it_begins(session: Session, pod_id: str) -> None:
         session.wait_newer(snapshot.number, deadline.left_s(1.0))
 
 
+def keep(args: Namespace) -> Text:
+    """Begin a pod's idle countdown anew."""
+    return Text(running_session().keep_alive(args.pod))
+
+
 def detach(args: Namespace) -> Text:
     """Leave a pod running."""
     return Text(running_session().detach(args.pod))
@@ -164,12 +171,17 @@ def history(args: Namespace) -> object:
     return read_history(args.limit)
 
 
-def help_(args: Namespace) -> Text:
+def help_(args: Namespace) -> Page:
     """Explain the commands."""
     if args.verb is None:
-        return Text(help_text())
+        return help_page()
     name = args.verb.lstrip("%")
-    return Text(help_text(CELL if name == CELL.name else find_verb(name)))
+    return help_page(CELL if name == CELL.name else find_verb(name))
+
+
+def help_page(verb: Verb | None = None) -> Page:
+    """Help for one command, or for all."""
+    return Page(help_text(verb), help_html() if verb is None else verb_html(verb))
 
 
 def panel(args: Namespace) -> Session:  # noqa: ARG001 - every verb takes its arguments
@@ -181,11 +193,13 @@ ACTIONS: dict[str, Callable[[Namespace], object]] = {
     "connect": connect,
     "gpus": gpus,
     "run": run,
+    "again": again,
     "status": status,
     "wait": wait,
     "cancel": cancel,
     "stop": stop,
     "kill": kill,
+    "keep": keep,
     "detach": detach,
     "disconnect": disconnect,
     "adopt": adopt,

@@ -24,16 +24,21 @@ _FIXED = {
 }
 
 
-def candidates(magic: str, before: Sequence[str]) -> list[str] | None:
+def candidates(magic: str, before: Sequence[str], begun: str = "") -> list[str] | None:
     """What may stand after some words.
 
     Args:
         magic: ``%autopod`` or ``%%comfyjob``.
         before: the whole words between the magic and the cursor.
+        begun: the word at the cursor; of it, only what stands before an ``=`` matters, as in ``--gpu=A``.
 
     Returns:
         The words; None when it is for others to say, as for file names.
     """
+    option, equals, _ = begun.partition("=")
+    if equals and option.startswith("--"):
+        values = candidates(magic, [*before, option])
+        return None if values is None else [f"{option}={value}" for value in values if not value.startswith("-")]
     if magic == CELL.command:
         return _after(CELL, before)
     if not before:
@@ -51,7 +56,9 @@ def _after(verb: Verb, before: Sequence[str]) -> list[str] | None:
     if wanted is None:
         return names
     values = _values(wanted.offers)
-    return None if values is None else [*values, *names]
+    if values is None:
+        return None
+    return [*(value for value in values if wanted.nargs not in "*+" or value not in before), *names]
 
 
 def _open_argument(verb: Verb, options: Sequence[Option], before: Sequence[str]) -> Option | None:
@@ -86,11 +93,13 @@ def _values(offers: Offers) -> list[str] | None:
 
 
 def _of_session(offers: Offers) -> list[str]:
-    """Pods and jobs that are not over, of the session that is there; completion opens none."""
+    """Pods and jobs of the session that is there, most often only those that are not over; completion opens none."""
     build = sys.modules.get("autopod_nb.session.build")
     session = build.current_session() if build is not None else None
     if session is None:
         return []
+    if offers is Offers.ALL_JOBS:
+        return list(session.snapshot.jobs)
     views = {Offers.PODS: session.snapshot.pods, Offers.JOBS: session.snapshot.jobs}.get(offers, {})
     return [name for name, view in views.items() if not view.over]
 

@@ -6,13 +6,16 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
-from autopod_nb.magics.actions import run_verb
+from IPython.display import display
+
+from autopod_nb.magics.actions import help_page, run_verb
 from autopod_nb.magics.one_line import one_line
 from autopod_nb.magics.parser import parse_line, parse_options, split_line
 from autopod_nb.magics.present import present
+from autopod_nb.magics.shown import in_kernel
 from autopod_nb.magics.starting import comfyjob
 from autopod_nb.verb import Verb
-from autopod_nb.verbs import CELL, help_text
+from autopod_nb.verbs import CELL
 
 
 def run_line(line: str, variables: MutableMapping[str, Any]) -> object:
@@ -46,5 +49,9 @@ def run_cell(line: str, body: str, variables: MutableMapping[str, Any]) -> objec
 
 
 def _help(verb: Verb) -> object:
-    sys.stdout.write(help_text(verb) + "\n")
+    page = help_page(verb)
+    if in_kernel():
+        display(page)  # type: ignore[no-untyped-call]  # IPython is half typed
+    else:
+        sys.stdout.write(f"{page}\n")
     return None

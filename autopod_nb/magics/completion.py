@@ -19,6 +19,6 @@ def complete(context: CompletionContext) -> dict[str, Any]:
     from autopod_nb.magics.candidates import candidates  # noqa: PLC0415 - keeps %load_ext quick
 
     *before, fragment = re.split(r"\s+", found[2])
-    words = candidates(found[1], before)
+    words = candidates(found[1], before, fragment)
     fitting = [SimpleCompletion(word, type="keyword") for word in words or () if word.startswith(fragment)]
     return {"completions": fitting, "matched_fragment": fragment, "suppress": words is not None}

@@ -41,14 +41,18 @@ _COLOURS = {Verdict.UNKNOWN: card.BAD, Verdict.DRIFTS: card.WARN, Verdict.AGREES
 
 
 def costs(args: Namespace) -> object:
-    """What was spent, as a table, or with ``--by`` as a DataFrame."""
+    """What was spent, as a table, with ``--by`` as a DataFrame, or with ``--plot`` as figures."""
     from autopod_nb.clock import default_clock
     from autopod_nb.session.costs import CostGroup, costs_by_frame, group_facts, group_rows, read_costs
 
     groups = [each.value for each in CostGroup]
     if args.by not in (None, *groups):
         raise UsageError(f"--by {args.by!r} is none of {', '.join(groups)}.{nearest(args.by, groups)}")
-    path, now = _written_ledger(), default_clock().now()
+    if args.plot:
+        from autopod_nb.magics.plots import plot_costs
+
+        return plot_costs(args, written_ledger())
+    path, now = written_ledger(), default_clock().now()
     if args.by is None:
         found = read_costs(path, now=now, month=args.month)
         return Text(_costs_json(found)) if args.json else page(costs_table(found))
@@ -57,7 +61,7 @@ def costs(args: Namespace) -> object:
     return Text(json.dumps(group_facts(rows, by), indent=2)) if args.json else costs_by_frame(rows, by)
 
 
-def _written_ledger() -> Path:
+def written_ledger() -> Path:
     """Where the ledger is, with all in it that has happened so far."""
     from autopod_nb.session.build import current_session
 
@@ -124,7 +128,7 @@ def reconcile(args: Namespace) -> object:
 
     session = current_session()
     settings = read_settings(provider=args.provider) if session is None or args.provider else session.settings
-    _written_ledger()
+    written_ledger()
     found = reconcile(settings, clock=default_clock(), days=args.days or DAYS)
     if found is None:
         name = settings.provider

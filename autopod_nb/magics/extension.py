@@ -17,6 +17,7 @@ _HANDLES = (
     ("autopod_nb.session.handle", "Batch"),
     ("autopod_nb.session.manager", "Session"),
 )
+_HISTORY = ("autopod_nb.session.frame", "HistoryFrame")  # by name, for it is pandas' own kind of class
 
 
 def load(shell: InteractiveShell) -> None:
@@ -26,8 +27,10 @@ def load(shell: InteractiveShell) -> None:
     if shell.Completer is not None:
         shell.Completer.custom_matchers.append(complete)
     if shell.display_formatter is not None:
+        formatter = shell.display_formatter.mimebundle_formatter
         for module, name in _HANDLES:
-            shell.display_formatter.mimebundle_formatter.for_type_by_name(module, name, _bundle)
+            formatter.for_type_by_name(module, name, _bundle)
+        formatter.for_type_by_name(*_HISTORY, _history_bundle)
     if line := _what_may_bill():
         sys.stdout.write(line + "\n")
 
@@ -58,7 +61,7 @@ def unload(shell: InteractiveShell) -> None:
             known for known in shell.Completer.custom_matchers if known is not complete
         ]
     if shell.display_formatter is not None:
-        for module, name in _HANDLES:
+        for module, name in (*_HANDLES, _HISTORY):
             shell.display_formatter.mimebundle_formatter.pop(f"{module}.{name}", None)
 
 
@@ -67,3 +70,14 @@ def _bundle(handle: Any) -> dict[str, Any]:
     from autopod_nb.magics.shown import bundle_of  # noqa: PLC0415 - keeps %load_ext quick
 
     return bundle_of(handle)
+
+
+def _history_bundle(frame: Any) -> dict[str, Any] | None:
+    """A history with its filters where widgets work; None lets the frame show itself."""
+    from autopod_nb.magics.shown import widget_bundle, widgets_work  # noqa: PLC0415 - keeps %load_ext quick
+
+    if not widgets_work() or frame.empty or not frame.is_history:
+        return None
+    from autopod_nb.widgets.history_panel import HistoryPanel  # noqa: PLC0415 - ipywidgets is imported with it
+
+    return widget_bundle(HistoryPanel(frame).root)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from autopod_nb.errors import UsageError
 from autopod_nb.magics.jupyter import FrontEnd, base_url, front_end
 from autopod_nb.magics.session import running_session
 from autopod_nb.magics.text import Page
 from autopod_nb.widgets import card, words
+
+if TYPE_CHECKING:
+    from autopod_nb.session.manager import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +30,32 @@ _FORWARD = "In a remote window (SSH, WSL, container), forward that port first, i
 _LOGIN = "The browser may send its Jupyter login along: open ComfyUI only on pods that you trust."
 
 
-def gui(args: Namespace) -> Page:
-    """Address and link of a pod's ComfyUI."""
-    pod = running_session().pick_pod(args.pod)
+@dataclass(frozen=True, slots=True)
+class Gui:
+    """ComfyUI of a pod that is to be shown.
+
+    Attributes:
+        session: whose pod it is.
+        pod_id: which one; it has a tunnel.
+        page: the ways to it in words.
+    """
+
+    session: Session
+    pod_id: str
+    page: Page
+
+
+def gui(args: Namespace) -> Gui:
+    """ComfyUI of a pod: a frame where widgets live, and the ways to it in words."""
+    session = running_session()
+    pod = session.pick_pod(args.pod)
     if pod.local_port is None:
         raise UsageError(f"Pod {pod.pod_id} has no tunnel yet ({words.pod_state(pod)}): `%autopod wait` waits for it.")
     lines = ways(pod.local_port, front_end(os.environ), base_url(os.environ))
     title = f"ComfyUI of pod {pod.pod_id}"
     text = "\n".join([title, *(f"  {line.text} {line.link}".rstrip() for line in lines)])
-    return Page(text, card.section(title, [f"<div><b>{card.safe(title)}</b></div>", *map(_html, lines)]))
+    page = Page(text, card.section(title, [f"<div><b>{card.safe(title)}</b></div>", *map(_html, lines)]))
+    return Gui(session, pod.pod_id, page)
 
 
 def ways(port: int, place: FrontEnd, base: str | None) -> list[_Line]:

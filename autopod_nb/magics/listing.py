@@ -108,9 +108,14 @@ def _strange_facts(pod: StrangePod) -> dict[str, str | float | None]:
 
 
 def jobs(args: Namespace) -> object:
-    """The jobs of the session, or with ``--all`` the history as a DataFrame."""
+    """The jobs of the session, with ``--all`` the history as a DataFrame, or either with ``--plot`` as figures."""
     from autopod_nb.session.build import current_session
 
+    if args.plot:
+        from autopod_nb.magics.costs import written_ledger
+        from autopod_nb.magics.plots import plot_jobs
+
+        return plot_jobs(args, written_ledger())
     if args.all:
         from autopod_nb.magics.export import frame_json, read_history
 

@@ -10,6 +10,7 @@ from IPython.display import display
 from autopod_nb.magics.actions import raise_failures
 from autopod_nb.magics.adoption import Adopted
 from autopod_nb.magics.export import Exported
+from autopod_nb.magics.gui import Gui
 from autopod_nb.magics.logs import Followed, print_following
 from autopod_nb.magics.shown import LiveOutput, in_kernel, session_bundle, widget_bundle, widgets_work
 from autopod_nb.magics.starting import Started
@@ -36,6 +37,8 @@ def present(value: object, variables: MutableMapping[str, Any]) -> object:
     if isinstance(value, Followed):
         _show_followed(value)
         return None
+    if isinstance(value, Gui):
+        return _show_gui(value)
     if isinstance(value, Exported):
         return _show_exported(value, variables)
     return _show_started(value, variables) if isinstance(value, Started) else value
@@ -72,6 +75,17 @@ def _show_followed(followed: Followed) -> None:
         display(widget_bundle(panel.show()), raw=True)  # type: ignore[no-untyped-call]  # IPython is half typed
     else:
         print_following(followed, say)
+
+
+def _show_gui(gui: Gui) -> object:
+    """A frame where widgets work, else the ways in words."""
+    if not widgets_work():
+        return gui.page
+    from autopod_nb.widgets.gui_panel import GuiPanel  # noqa: PLC0415 - ipywidgets is imported with it
+
+    panel = GuiPanel(gui.session, gui.pod_id, (gui.page.text, gui.page.html))
+    display(widget_bundle(panel.show()), raw=True)  # type: ignore[no-untyped-call]  # IPython is half typed
+    return None
 
 
 def _show_exported(exported: Exported, variables: MutableMapping[str, Any]) -> object:

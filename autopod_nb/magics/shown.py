@@ -113,9 +113,13 @@ def _job_card(job: Job, *, media: bool) -> Bundle:
     snapshot = job.session.snapshot
     view = snapshot.jobs[job.job_id]
     pod: PodView | None = snapshot.pods.get(view.pod_id or "")
-    return _static(
-        render.job_text(view, pod), lambda: card.job_html(view, pod, media=results_html(view.results) if media else "")
-    )
+
+    def html() -> str:
+        results = results_html(view.results) if media else ""
+        after = card.again_button(job.job_id, job.session.control.instance) if media else ""
+        return card.job_html(view, pod, media=results, after=after)
+
+    return _static(render.job_text(view, pod), html)
 
 
 def _batch_panel(batch: Batch, on_end: Callable[[], None] | None) -> LivePanel:

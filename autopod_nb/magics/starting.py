@@ -91,6 +91,15 @@ def comfyjob(args: Namespace, body: str, namespace: Mapping[str, object]) -> obj
     return _start(specs, args, yes=False)
 
 
+def again(args: Namespace) -> Started:
+    """Run a job of this session once more."""
+    from autopod_nb.magics.session import running_session
+
+    session = running_session()
+    job = session.again(args.job, name=args.name, yes=args.yes)
+    return Started(session=session, handle=job, job_ids=[job.job_id], wait=args.wait, variable=args.variable)
+
+
 def _start(specs: Sequence[JobSpec], args: Namespace, *, yes: bool) -> object:
     from autopod_nb.session.build import open_session
     from autopod_nb.session.handle import Batch

@@ -42,6 +42,53 @@ class Notice:
     job_id: str | None = None
 
 
+class AlertKind(str, Enum):
+    """What is wrong, as long as it is. Its value is a word for machines, its title those for a person."""
+
+    LIMIT = "limit"
+    STUCK = "stuck"
+    BOOT_LONG = "boot_long"
+    UNARMED = "unarmed"
+    STRANGER = "stranger"
+    UNSAVED = "unsaved"
+
+    @property
+    def title(self) -> str:  # type: ignore[override]  # nobody wants a word's own capital letters of a kind
+        """Its heading, without a full stop."""
+        return _ALERT_TITLES[self]
+
+
+_ALERT_TITLES = {
+    AlertKind.LIMIT: "Limit is near",
+    AlertKind.STUCK: "No progress",
+    AlertKind.BOOT_LONG: "Boot takes long",
+    AlertKind.UNARMED: "No watchdog",
+    AlertKind.STRANGER: "Unknown pods",
+    AlertKind.UNSAVED: "Results not here yet",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """A warning that stands as long as its cause does; a notice is said once, and stays.
+
+    Attributes:
+        kind: what is wrong.
+        level: how urgent it is: a warning or an error.
+        text: one sentence or two, with what to do.
+        key: the same for the same cause, so that a panel can keep its card.
+        pod_id: which pod it is about, if one.
+        job_id: which job, if one.
+    """
+
+    kind: AlertKind
+    level: Level
+    text: str
+    key: str
+    pod_id: str | None = None
+    job_id: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GpuUse:
     """How busy the GPUs of a pod are.
@@ -86,6 +133,10 @@ class PodView:
         armed: whether a watchdog on the pod ends it when everything of ours is gone; None if it has none or that is
             not known yet.
         guard: what is known of that watchdog, in words.
+        boot_s: seconds since it began to boot; None before and after that.
+        ending: it drains, or it is being stopped or terminated: it takes no more work.
+        bills: it may cost something just now: until the provider was asked again and said that it does not.
+        storage_only: what it may cost is no more than its storage: the provider took the stop.
     """
 
     pod_id: str
@@ -111,6 +162,10 @@ class PodView:
     successor: str | None = None
     armed: bool | None = None
     guard: str = ""
+    boot_s: float | None = None
+    ending: bool = False
+    bills: bool = True
+    storage_only: bool = False
 
     @property
     def over(self) -> bool:
@@ -132,6 +187,8 @@ class Progress:
         frames: frames in all, 0 if the workflow does not count frames.
         rate_per_s: frames a second, or steps a second of the node; None as long as it cannot be told.
         left_s: estimate of the seconds left; None as long as it cannot be told.
+        left_low_s: the least that may be left, at most ``left_s``; None if that is.
+        left_high_s: the most that may be left, at least ``left_s``; None if that is.
     """
 
     percent: float | None = 0.0
@@ -143,6 +200,8 @@ class Progress:
     frames: int = 0
     rate_per_s: float | None = None
     left_s: float | None = None
+    left_low_s: float | None = None
+    left_high_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +271,11 @@ class Snapshot:
         limit_usd: limit of the session, for each kind by itself; None for none.
         notices: newest last, at most the last hundred.
         reaper: whether the process runs that ends pods when this one is gone; None as long as none is needed.
+        today_usd: money kind → what all sessions of this ledger have spent on this UTC day.
+        day_limit_usd: limit of that, for each kind by itself; None for none.
+        forecast_usd: money kind → what this session will have cost when its queue is done, as far as it can be told.
+        forecast_complete: every job that is not over is in the forecast; else it is the least that there will be.
+        alerts: what is wrong just now, the most urgent first; each goes when its cause has gone.
     """
 
     number: int
@@ -222,6 +286,11 @@ class Snapshot:
     limit_usd: Decimal | None = None
     notices: tuple[Notice, ...] = ()
     reaper: bool | None = None
+    today_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    day_limit_usd: Decimal | None = None
+    forecast_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
+    forecast_complete: bool = True
+    alerts: tuple[Alert, ...] = ()
 
     @property
     def price_per_hour_usd(self) -> Mapping[MoneyKind, Decimal]:

@@ -11,7 +11,7 @@ from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.meter import Activity, Meter
 from autopod_nb.session import books, guard_steps
 from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod, EndForeign, EndStranger
-from autopod_nb.session.effects import AdoptPod, DropLine, EndForeignPod, TerminateStranger
+from autopod_nb.session.effects import AdoptPod, CheckAccount, DropLine, EndForeignPod, TerminateStranger
 from autopod_nb.session.events import ForeignEnded, LeaseLost, Moment, PodAdopted, PodOwned, StrangerEnded
 from autopod_nb.session.state import JobData, PodData
 from autopod_nb.session.step import Step
@@ -92,6 +92,7 @@ def _job(adopted: AdoptedJob, now: Moment) -> JobData:
         session_id=row.session_id,
         pod_wish=None,
         submitted=_moment(row.submitted.timestamp(), now),
+        usual_s=adopted.usual_s,
         frame_nodes=adopted.template.frame_nodes,
         state=JobState.QUEUED if waits else row.state,
         recorded=True,
@@ -162,6 +163,8 @@ def stranger_ended(step: Step, message: StrangerEnded) -> None:
         step.notice(Level.ERROR, f"Pod {message.provider_id} may still bill: {message.why}")
     else:
         step.notice(Level.INFO, f"Pod {message.provider_id}, which was not in the ledger, is gone.")
+        if step.strangers:  # which of them it was, the account tells
+            step.emit(CheckAccount())
 
 
 def foreign_ended(step: Step, message: ForeignEnded) -> None:

@@ -17,6 +17,7 @@ from autopod_nb.models.offer import Offer
 from autopod_nb.session.commands import Adopt, AdoptedJob, AdoptedPod
 from autopod_nb.storage.ledger import Ledger
 from autopod_nb.storage.rows import ChargeRow, JobRow, Lease, PodRow
+from autopod_nb.storage.usual import usual_seconds
 
 STALE_AFTER = timedelta(seconds=20)  # an owner renews its lease every five seconds
 
@@ -63,7 +64,7 @@ def look(
             foreign.append(row)
             continue
         charges = ledger.read_charges(pod_id=row.pod_id)
-        adopted, missing = _jobs(_jobs_of(row, jobs, with_waiting=not ends_after_batch), charges)
+        adopted, missing = _jobs(_jobs_of(row, jobs, with_waiting=not ends_after_batch), charges, ledger)
         jobs = [job for job in jobs if all(job is not each.row for each in adopted)]
         notes += missing
         pod = replace(_pod(row, charges, idle_minutes, now), limit_usd=_limit(row, charges, ledger))
@@ -133,8 +134,11 @@ def _template_path(row: JobRow) -> Path:
     return find_template(row.spec.workflow_template, cwd=Path.cwd())
 
 
-def _jobs(rows: Sequence[JobRow], charges: Sequence[ChargeRow]) -> tuple[tuple[AdoptedJob, ...], list[str]]:
+def _jobs(
+    rows: Sequence[JobRow], charges: Sequence[ChargeRow], ledger: Ledger
+) -> tuple[tuple[AdoptedJob, ...], list[str]]:
     adopted, notes = [], []
+    usual = {name: usual_seconds(ledger, name) for name in {row.spec.workflow_template for row in rows}}
     for row in rows:
         try:
             template = load_template(_template_path(row))
@@ -142,5 +146,13 @@ def _jobs(rows: Sequence[JobRow], charges: Sequence[ChargeRow]) -> tuple[tuple[A
             notes.append(f"{row.job_id} cannot be followed: {error}")
             continue
         spent = [each.charge.amount_usd for each in charges if each.charge.job_id == row.job_id]
-        adopted.append(AdoptedJob(row=row, template=template, uid=str(uuid.uuid4()), spent_usd=sum(spent, Decimal(0))))
+        adopted.append(
+            AdoptedJob(
+                row=row,
+                template=template,
+                uid=str(uuid.uuid4()),
+                spent_usd=sum(spent, Decimal(0)),
+                usual_s=usual[row.spec.workflow_template],
+            )
+        )
     return tuple(adopted), notes

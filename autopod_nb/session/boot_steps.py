@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
-from autopod_nb.models.pod import PodEvent, PodState
+from autopod_nb.models.pod import PodEvent, PodState, is_over
 from autopod_nb.models.snapshot import Level
 from autopod_nb.session import books, guard_steps, job_steps, pod_ending, pod_fallback
 from autopod_nb.session.commands import Connect
@@ -96,6 +96,8 @@ def _at_price(step: Step, pod: PodData, price_per_hour_usd: Decimal | None) -> P
 def not_created(step: Step, message: PodNotCreated) -> None:
     """Nothing was made."""
     pod = replace(step.pods[message.pod_id], error=message.why)
+    if is_over(pod.state):
+        return
     step.notice(Level.ERROR, f"No pod: {message.why}", pod_id=pod.pod_id)
     if pod.state is PodState.REQUESTED:
         pod = step.move_pod(pod, PodEvent.CREATE_FAILED)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TypeAlias
 
 from autopod_nb.comfyui.workflow import WorkflowTemplate
@@ -155,12 +156,16 @@ class AdoptedPod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptedJob:
-    """A job that is not over, as the ledger knows it. ``uid`` makes the prompt ids of further attempts."""
+    """A job that is not over, as the ledger knows it.
+
+    ``uid`` makes the prompt ids of further attempts; ``usual_s``: GPU → seconds that earlier runs took.
+    """
 
     row: JobRow
     template: WorkflowTemplate
     uid: str
     spent_usd: Decimal
+    usual_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,6 +240,13 @@ class KeepWaiting:
     job_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAlive:
+    """Begin the idle countdown of a pod anew."""
+
+    pod_id: str
+
+
 Command: TypeAlias = (
     FindOffers
     | ReadLogs
@@ -251,4 +263,5 @@ Command: TypeAlias = (
     | DetachPod
     | CloseSession
     | KeepWaiting
+    | KeepAlive
 )

@@ -67,6 +67,11 @@ class Core:
         return self._snapshot
 
     @property
+    def state(self) -> SessionState:
+        """The newest, which is frozen: it may be read in any thread, and knows all that the snapshot shows."""
+        return self._state
+
+    @property
     def ended(self) -> bool:
         """Whether the thread was ended, or ended by itself, which is a mistake of ours."""
         return self._ended

@@ -170,6 +170,23 @@ class PodDoors:
             raise UsageError(f"Several pods are running, so name one: {', '.join(there)}.")
         return next(iter(there.values()))
 
+    def keep_alive(self, pod_id: str | None = None) -> str:
+        """Begin the idle countdown of a pod anew; limits stay in force, and a pod that ends goes on so.
+
+        Returns:
+            What that means, in words.
+
+        Raises:
+            UsageError: no such pod, several and none named, or one that is ending.
+        """
+        pod = self.pick_pod(pod_id)
+        if pod.ending or pod.state is PodState.STOPPED:
+            raise UsageError(f"Pod {pod.pod_id} is {pod.state.value}: it cannot be kept.")
+        self._post(commands.KeepAlive(pod_id=pod.pod_id))
+        if pod.idle_left_s is None:
+            return f"Pod {pod.pod_id} is {pod.state.value}: its idle countdown begins when it has nothing to do."
+        return f"Pod {pod.pod_id} stays as if it had just become idle; limits end it all the same."
+
     def logs(self, pod_id: str | None = None, *, lines: int = 200) -> tuple[str, ...]:
         """The last lines of ComfyUI's log on a pod, oldest first. Waits at most 30 s.
 

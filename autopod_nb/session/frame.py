@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from autopod_nb.log import redact
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, show_usd
 
@@ -26,6 +27,7 @@ _NEEDED = frozenset({
     "job_id", "attempt", "template", "state", "gpu", "gpu_count", "kind", "submitted", "seconds", "cost_usd",
     "outputs", "error",
 })  # fmt: skip
+_NEVER_MISSING = ["job_id", "attempt", "template", "state", "submitted", "outputs", "error"]
 _HEADINGS = ("Job", "Template", "State", "GPU", "Submitted (UTC)", "Time", "Cost", "Result")
 _COLOURS = {
     JobState.DONE.value: "var(--jp-success-color1, #2e7d32)",
@@ -67,8 +69,17 @@ class HistoryFrame(pd.DataFrame):
     def _constructor(self) -> Callable[..., pd.DataFrame]:
         return _same_or_plain
 
+    @property
+    def is_history(self) -> bool:
+        """Whether it still has the columns, of the types, that a table for a person is made of."""
+        if not (self.columns.is_unique and _NEEDED.issubset(self.columns)):
+            return False
+        numbers = all(pd.api.types.is_numeric_dtype(self[name].dtype) for name in ("cost_usd", "seconds"))
+        dates = isinstance(self["submitted"].dtype, pd.DatetimeTZDtype)
+        return numbers and dates and bool(self[_NEVER_MISSING].notna().all(axis=None))
+
     def __repr__(self) -> str:
-        if not set(self.columns) >= _NEEDED:
+        if not self.is_history:
             return super().__repr__()
         if self.empty:
             return self.summary
@@ -77,29 +88,36 @@ class HistoryFrame(pd.DataFrame):
         return "\n".join(part for part in (table, _more(self), self.summary) if part)
 
     def _repr_html_(self) -> str:
-        if not set(self.columns) >= _NEEDED:
+        if not self.is_history:
             plain: str = super()._repr_html_()  # type: ignore[misc] # the stubs do not know it
             return plain
         head = "".join(f'<th scope="col" style="text-align:left">{heading}</th>' for heading in _HEADINGS)
         body = "".join(_html_row(row) for row in _rows(self))
-        note = escape(" ".join(part for part in (_more(self), self.summary) if part))
+        note = _safe(" ".join(part for part in (_more(self), self.summary) if part))
         table = f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>' if body else ""
         return f"<div>{table}<p>{note}</p></div>"
 
     @property
     def summary(self) -> str:
         """One line: how many attempts in which state, and what the jobs cost, each kind of money by itself."""
-        if self.empty:
-            return "No jobs yet."
-        counts = self["state"].value_counts()
-        states = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        costs = [
-            show_usd(_amount(self.loc[self["kind"] == kind.value, "cost_usd"].sum()), kind)
-            for kind in MoneyKind
-            if (self["kind"] == kind.value).any()
-        ]
-        money = f" The jobs cost {' and '.join(costs)}, without boot, idle and storage of their pods." if costs else ""
-        return f"{len(self)} {'attempt' if len(self) == 1 else 'attempts'}: {states}.{money}"
+        return "No jobs yet." if self.empty else f"{_attempts(len(self))}{summary_of(self)}"
+
+
+def summary_of(frame: pd.DataFrame) -> str:
+    """What follows the number of attempts: in which state they are and what they cost, each kind of money by itself.
+
+    Args:
+        frame: with at least the columns ``state``, ``kind`` and ``cost_usd``.
+    """
+    counts = frame["state"].value_counts()
+    states = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+    costs = [
+        show_usd(dollars_exactly(frame.loc[frame["kind"] == kind.value, "cost_usd"].sum()), kind)
+        for kind in MoneyKind
+        if (frame["kind"] == kind.value).any()
+    ]
+    money = f" The jobs cost {' and '.join(costs)}, without boot, idle and storage of their pods." if costs else ""
+    return f": {states}.{money}" if states else "."
 
 
 def _same_or_plain(*args: Any, **options: Any) -> pd.DataFrame:
@@ -117,28 +135,44 @@ def _more(frame: pd.DataFrame) -> str:
     return f"… and {left} more." if left > 0 else ""
 
 
+def _attempts(count: int) -> str:
+    return f"{count:,} {'attempt' if count == 1 else 'attempts'}"
+
+
+def _plain(text: str) -> str:
+    """*text* on one line, without secrets and without what would steer a terminal or turn the writing round."""
+    return "".join(letter if letter.isprintable() else " " for letter in redact(text))
+
+
+def _safe(text: str) -> str:
+    """*text* for HTML. A dollar sign gets a tag of its own, or a notebook takes two prices for a formula."""
+    return escape(text).replace("$", "<span>$</span>")
+
+
 def _texts(row: dict[Any, Any]) -> tuple[str, ...]:
     """The cells of one row, in the order of the headings."""
     job = row["job_id"] if row["attempt"] == 1 else f"{row['job_id']} (attempt {row['attempt']})"
     gpu = _NONE if pd.isna(row["gpu"]) else f"{row['gpu']} × {row['gpu_count']}"
-    cost = _NONE if pd.isna(row["kind"]) else show_usd(_amount(row["cost_usd"]), MoneyKind(row["kind"]))
-    result = ", ".join(short_path(path) for path in row["outputs"]) or row["error"] or _NONE
+    cost = _NONE if pd.isna(row["kind"]) else show_usd(dollars_exactly(row["cost_usd"]), MoneyKind(row["kind"]))
+    result = _plain(", ".join(short_path(path) for path in row["outputs"]) or row["error"] or _NONE)
     if len(result) > _SHOWN_ERROR:
         result = result[: _SHOWN_ERROR - 1] + "…"
     submitted = f"{row['submitted']:%Y-%m-%d %H:%M:%S}"
-    return job, short_path(row["template"]), row["state"], gpu, submitted, show_seconds(row["seconds"]), cost, result
+    took = show_seconds(row["seconds"])
+    cells = (job, short_path(row["template"]), row["state"], gpu, submitted, took, cost, result)
+    return tuple(map(_plain, cells))
 
 
 def _html_row(row: dict[Any, Any]) -> str:
-    cells = [escape(cell) for cell in _texts(row)]
+    cells = [_safe(cell) for cell in _texts(row)]
     colour = _COLOURS.get(row["state"], _ACTIVE_COLOUR)
     cells[2] = f'<span style="color:{colour};font-weight:600">{cells[2]}</span>'
-    whole = escape("\n".join([*row["outputs"], row["error"]]).strip())
+    whole = escape("\n".join(map(_plain, [*row["outputs"], row["error"]])).strip())
     cells[-1] = f'<span title="{whole}">{cells[-1]}</span>'
     return "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
 
 
-def _amount(dollars: float) -> Decimal:
+def dollars_exactly(dollars: float) -> Decimal:
     """A float that came of whole millionths, as the Decimal that it was."""
     return Decimal(f"{dollars:.6f}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -39,8 +39,14 @@ def settle(step: Step, before: Mapping[str, PodData]) -> None:
     """After each message: a pod with something to lose is not to be terminated, one without is not to be stopped."""
     for pod in step.pods.values():
         was_active = pod.pod_id in before and bool(before[pod.pod_id].active)
-        if step.rules.watchdog and bool(pod.active) != was_active and pod.state in _WITH_LINE:
-            step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
+        if bool(pod.active) != was_active:
+            beat(step, pod)
+
+
+def beat(step: Step, pod: PodData) -> None:
+    """Somebody cares for it: its watchdog hears so at once, if there is a line, and counts quiet minutes from then."""
+    if step.rules.watchdog and pod.state in _WITH_LINE:
+        step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))
 
 
 def guarded(step: Step, message: PodGuarded) -> None:
@@ -48,11 +54,7 @@ def guarded(step: Step, message: PodGuarded) -> None:
     pod = step.pods[message.pod_id]
     armed = message.armed and message.can_act is not False
     if not armed and pod.guard != message.words:
-        text = (
-            f"Pod {pod.pod_id} has no watchdog that could end it: {message.words} This machine must stay on, or end"
-            " the pod before it goes."
-        )
-        step.notice(Level.WARNING, text, pod_id=pod.pod_id)
+        step.notice(Level.WARNING, unarmed_text(pod.pod_id, message.words), pod_id=pod.pod_id)
     step.put_pod(replace(pod, armed=armed, guard=message.words))
     if message.armed and pod.state in _WITH_LINE:
         step.emit(BeatWatchdog(pod_id=pod.pod_id, wish=_wish(step, pod)))  # armed to stop only; now it may terminate
@@ -63,7 +65,7 @@ def tick(step: Step, number: int) -> None:
     bills = [pod for pod in step.pods.values() if may_bill(pod.state) or pod.state is PodState.STOPPED]
     if step.rules.outlives and bills and number % _REAPER_EVERY_S == 1:
         step.emit(KeepReaper())
-    if step.rules.outlives and bills and number % _ACCOUNT_EVERY_S == 2:
+    if step.rules.outlives and (bills or step.strangers) and number % _ACCOUNT_EVERY_S == 2:
         step.emit(CheckAccount())
     if step.rules.watchdog and number % _BEAT_EVERY_S == 0:
         for pod in bills:
@@ -85,6 +87,7 @@ def reaper_seen(step: Step, message: ReaperSeen) -> None:
 
 def account_seen(step: Step, message: AccountSeen) -> None:
     """At a balance of zero a provider ends pods with all that is on them; strange pods are touched only when named."""
+    step.strangers = message.strangers
     if message.balance_usd is not None and message.balance_usd < _low_usd(step, message):
         text = (
             f"The account has {message.balance_usd:.2f} USD left, less than an hour's worth; at zero its pods are ended"
@@ -93,11 +96,24 @@ def account_seen(step: Step, message: AccountSeen) -> None:
         if not step.said(text):
             step.notice(Level.WARNING, text)
     if message.strangers:
-        names = ", ".join(message.strangers[:_SHOWN])
-        more = f" and {len(message.strangers) - _SHOWN} more" if len(message.strangers) > _SHOWN else ""
-        text = f"Pods of the account bill that this ledger does not know: {names}{more}. `%autopod pods` lists them."
+        text = strangers_text(message.strangers)
         if not step.said(text):
             step.notice(Level.WARNING, text)
+
+
+def strangers_text(names: Sequence[str]) -> str:
+    """Pods of the account that bill and that the ledger does not know, in words."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    shown = ", ".join(names[:_SHOWN])
+    return f"Pods of the account bill that this ledger does not know: {shown}{more}. `%autopod pods` lists them."
+
+
+def unarmed_text(pod_id: str, guard: str) -> str:
+    """A pod that nothing ends when this machine is gone, in words."""
+    return (
+        f"Pod {pod_id} has no watchdog that could end it: {guard} This machine must stay on, or end the pod before it"
+        " goes."
+    )
 
 
 def _low_usd(step: Step, message: AccountSeen) -> Decimal:

@@ -10,7 +10,7 @@ from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.limits import LimitLevel, limit_level
 from autopod_nb.session import job_steps, pod_ending, pod_steps
 from autopod_nb.session.commands import StopPod
-from autopod_nb.session.costs_now import pod_cost, session_cost
+from autopod_nb.session.costs_now import day_and_month_cost, pod_cost, session_cost
 from autopod_nb.session.events import SpentSeen
 from autopod_nb.session.state import PodData, WhyCancel
 from autopod_nb.session.step import Step
@@ -26,11 +26,9 @@ def look(step: Step) -> None:
     for kind in {pod.offer.kind for pod in step.pods.values()}:
         session_usd = _session_usd(step, kind)
         _look_at(step, kind, "session", session_usd, step.limit_usd)
-        spent = step.ledger_usd.get(kind)
-        day_usd, month_usd = (spent.day_usd, spent.month_usd) if spent is not None else (Decimal(0), Decimal(0))
-        since_usd = session_usd - (spent.ours_usd if spent is not None else Decimal(0))
-        _look_at(step, kind, "day", day_usd + since_usd, step.rules.day_limit_usd)
-        _look_at(step, kind, "month", month_usd + since_usd, step.rules.month_limit_usd)
+        day_usd, month_usd = day_and_month_cost(step.ledger_usd.get(kind), session_usd)
+        _look_at(step, kind, "day", day_usd, step.rules.day_limit_usd)
+        _look_at(step, kind, "month", month_usd, step.rules.month_limit_usd)
 
 
 def spent_seen(step: Step, message: SpentSeen) -> None:
@@ -42,14 +40,12 @@ def left_usd(step: Step, pod: PodData) -> Decimal | None:
     """What this pod may cost until the first limit, if it goes on alone; None without any limit."""
     kind = pod.offer.kind
     session_usd = _session_usd(step, kind)
-    spent = step.ledger_usd.get(kind)
-    since_usd = session_usd - (spent.ours_usd if spent is not None else Decimal(0))
-    day_usd, month_usd = (spent.day_usd, spent.month_usd) if spent is not None else (Decimal(0), Decimal(0))
+    day_usd, month_usd = day_and_month_cost(step.ledger_usd.get(kind), session_usd)
     sums = (
         (pod.limit_usd, pod_cost(pod, step.now.s)),
         (step.limit_usd, session_usd),
-        (step.rules.day_limit_usd, day_usd + since_usd),
-        (step.rules.month_limit_usd, month_usd + since_usd),
+        (step.rules.day_limit_usd, day_usd),
+        (step.rules.month_limit_usd, month_usd),
     )
     return min((max(Decimal(0), limit - cost) for limit, cost in sums if limit is not None), default=None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,18 +17,21 @@ from autopod_nb.config import Settings
 from autopod_nb.errors import InternalError, UsageError, nearest
 from autopod_nb.jobs.fault import Fault
 from autopod_nb.jobs.preflight import check_files, preflight, require
-from autopod_nb.jobs.spec import check_batch
+from autopod_nb.jobs.spec import check_batch, make_spec
 from autopod_nb.models.job import JobSpec
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
 from autopod_nb.providers.base import Provider
 from autopod_nb.session import commands, events
+from autopod_nb.session.again import next_id, once_more
 from autopod_nb.session.commands import PodRequest
+from autopod_nb.session.control import Control
 from autopod_nb.session.core import Core
 from autopod_nb.session.doors import ANSWER_S
 from autopod_nb.session.effects import Effect
 from autopod_nb.session.end_doors import EndDoors
 from autopod_nb.session.forecast import refuse_what_does_not_fit
+from autopod_nb.session.gui import GuiPlaces
 from autopod_nb.session.handle import Job
 from autopod_nb.session.lanes import Lanes
 from autopod_nb.session.state import Rules, SessionState
@@ -51,6 +55,10 @@ class Session(EndDoors):
         ledger: open; closed with the session.
         owner: this process, as the ledger shall know it.
         clock: the time.
+
+    Attributes:
+        gui: the ways to ComfyUI's own page of each pod.
+        control: what buttons press, and the door through which they press it.
     """
 
     def __init__(self, settings: Settings, *, provider: Provider, ledger: Ledger, owner: Owner, clock: Clock) -> None:
@@ -71,6 +79,9 @@ class Session(EndDoors):
         super().__init__(settings, provider=provider, ledger=ledger, core=core, clock=clock)
         self._worker = Worker(settings, provider=provider, ledger=ledger, clock=clock, post=core.post)
         self._lanes = Lanes(self._worker.do)
+        self._again = threading.Lock()  # each call sees the pod and the name of the one before
+        self.gui = GuiPlaces(self)
+        self.control = Control(self)
         core.start()
         if ledger.recovery is not None:  # rebuilt from what was left of a damaged one
             core.post(events.LedgerFailed(why=str(ledger.recovery)))
@@ -120,24 +131,26 @@ class Session(EndDoors):
         """
         check_batch(specs)
         templates = {name: _template(name) for name in {spec.workflow_template for spec in specs}}
+        return self._queue([(spec, templates[spec.workflow_template]) for spec in specs], pod_id, yes=yes)
+
+    def _queue(self, jobs: Sequence[tuple[JobSpec, WorkflowTemplate]], pod_id: str | None, *, yes: bool) -> list[Job]:
         checked = []
-        for spec in specs:
-            template = templates[spec.workflow_template]
+        for spec, template in jobs:
             if spec.job_id in self.snapshot.jobs:
                 raise UsageError(f"There is a job {spec.job_id!r} already in this session: give another --name.")
             require(_faults(spec, template))
             spec = self._limited(spec)  # noqa: PLW2901 - the same job
             checked.append((spec if spec.outputs else _with_all_outputs(spec, template), template))
-        usual = {name: usual_seconds(self._ledger, name) for name in templates}
+        usual = {name: usual_seconds(self._ledger, name) for name in {spec.workflow_template for spec, _ in jobs}}
         wish = self._pod_for([spec for spec, _ in checked], usual, pod_id, yes=yes) if checked else None
         for spec, template in checked:
             usual_s, uid = usual[spec.workflow_template], str(uuid.uuid4())
             self._post(commands.Submit(spec=spec, template=template, uid=uid, pod_id=wish, usual_s=usual_s))
-        if specs:
-            last = specs[-1].job_id
+        if jobs:
+            last = jobs[-1][0].job_id
             if last not in self._core.wait_for(lambda snapshot: last in snapshot.jobs, ANSWER_S).jobs:
                 raise InternalError("The session does not answer: restart the kernel.")
-        return [Job(self, spec.job_id) for spec in specs]
+        return [Job(self, spec.job_id) for spec, _ in jobs]
 
     def _limited(self, spec: JobSpec) -> JobSpec:
         """A job that names no limit has that of the settings."""
@@ -201,6 +214,30 @@ class Session(EndDoors):
         self.job(job_id)
         self._post(commands.KeepWaiting(job_id=job_id))
 
+    def again(self, job_id: str, *, name: str | None = None, yes: bool = False) -> Job:
+        """Run a job of this session once more: the same workflow, values, limits and files, under another name.
+
+        Its results get names of their own; see :func:`autopod_nb.session.again.once_more`. As :meth:`submit_all` it
+        waits until the job is queued, and rents a pod if there is none; two calls at a time rent one.
+
+        Args:
+            job_id: the job, over or not, of this session or taken over by it.
+            name: of the new job; ``portrait-2`` and so on if left out.
+            yes: rent a pod although it is dearer than the settings allow without asking.
+
+        Raises:
+            UsageError: no such job, a name that is taken, or a pod that is dear and not *yes*.
+            JobSpecError: a name that cannot be one, or an input file that is not there any more.
+            ProviderError: no pod is to be had.
+        """
+        self.job(job_id)
+        if name is not None:
+            make_spec(job_id, job_id=name)  # is it a name?
+        before = self._core.state.jobs[job_id]
+        with self._again:
+            spec = once_more(before.spec, name or next_id(job_id, self.snapshot.jobs))
+            return self._queue([(spec, before.template)], None, yes=yes)[0]
+
     def close(self, timeout_s: float = 10.0) -> None:
         """End what bills (but for detached pods), then the threads. Waits; safe to call twice.
 
@@ -219,6 +256,8 @@ class Session(EndDoors):
 
     def leave(self) -> None:
         """End the threads and let every pod be, for the kernel that comes next to adopt. Waits; safe to call twice."""
+        self.control.close()
+        self.gui.close()
         self._core.stop(_LANES_S)
         self._worker.close()
         self._lanes.close(_LANES_S)

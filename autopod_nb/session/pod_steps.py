@@ -123,7 +123,8 @@ def resume(step: Step, message: ResumePod) -> None:
     pod = step.pods[message.pod_id]
     if pod.state is PodState.STOPPED and pod.provider_id is not None:
         provider_id = pod.provider_id
-        pod = step.move_pod(replace(pod, ending=Ending.DRAIN, phase="starting again"), PodEvent.START)
+        pod = replace(pod, ending=Ending.DRAIN, phase="starting again", boot_since_s=step.now.s)
+        pod = step.move_pod(pod, PodEvent.START)
         step.emit(
             BootPod(pod_id=pod.pod_id, provider_id=provider_id, within_minutes=step.rules.boot_minutes, start=True)
         )

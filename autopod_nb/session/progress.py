@@ -12,6 +12,9 @@ from autopod_nb.models.snapshot import Progress
 
 _MIN_SHARE = 0.03  # an estimate from less than this share of the work would be noise; a guess
 _MIN_S = 0.3
+_PACE_SHARE = 0.5  # of a node: a pace from less would be noise; a guess
+_DOUBT = 0.3  # how far an even run is off at its beginning; a guess
+_MOST_UNEVEN = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,8 @@ class Track:
         started_s: when the server began, monotonic seconds; None before.
         node_since_s: when the node that runs began.
         moved_s: when a node was finished last: between two frames a rate does not sink.
+        mark: how much was done, and when, as the pace was measured last: nodes, monotonic seconds.
+        paces: the least and the most seconds that a node's worth of work took so far; None as long as unknown.
         unknown: the stream was cut, so nothing is known since.
     """
 
@@ -36,6 +41,8 @@ class Track:
     started_s: float | None = None
     node_since_s: float = 0.0
     moved_s: float = 0.0
+    mark: tuple[float, float] = (0.0, 0.0)
+    paces: tuple[float, float] | None = None
     unknown: bool = False
 
 
@@ -45,9 +52,10 @@ def advance(
     """What is known after *event*, which came at *now_s* monotonic seconds."""
     match event:
         case PromptStarted():
-            return replace(track, started_s=now_s, unknown=False)
+            return replace(track, started_s=now_s, unknown=False, mark=(sum(track.share.values()), now_s))
         case NodesCached(node_ids=cached):
-            return replace(track, share=MappingProxyType({**track.share, **dict.fromkeys(cached, 1.0)}))
+            share = {**track.share, **dict.fromkeys(cached, 1.0)}
+            return replace(track, share=MappingProxyType(share), mark=(sum(share.values()), now_s))
         case NodeStarted(display_node_id=node_id):
             return _enter(track, node_id, now_s)
         case PromptProgress(nodes=nodes):
@@ -58,10 +66,21 @@ def advance(
             finished = sum(1 for done in share.values() if done >= 1.0)
             before = sum(1 for done in track.share.values() if done >= 1.0)
             moved_s = now_s if finished > before else track.moved_s
-            return replace(track, share=MappingProxyType(share), moved_s=moved_s)
+            return _measure(replace(track, share=MappingProxyType(share), moved_s=moved_s), now_s)
         case StepProgress(node_id=node_id, value=value, maximum=maximum):
             track = _enter(track, node_id, now_s)
             return replace(track, step=value, steps=maximum)
+
+
+def _measure(track: Track, now_s: float) -> Track:
+    """How long the work since the last measurement took, once it is enough of it."""
+    done, marked_s = track.mark
+    more, seconds = sum(track.share.values()) - done, now_s - marked_s
+    if track.started_s is None or more < _PACE_SHARE or seconds < _MIN_S:
+        return track
+    pace = seconds / more
+    least, most = track.paces or (pace, pace)
+    return replace(track, mark=(done + more, now_s), paces=(min(least, pace), max(most, pace)))
 
 
 def _enter(track: Track, node_id: str, now_s: float) -> Track:
@@ -77,6 +96,8 @@ def show(track: Track, template: WorkflowTemplate, frame_nodes: Sequence[str], n
     frames = len(frame_nodes)
     frames_done = sum(1 for node_id in frame_nodes if track.share.get(node_id, 0.0) >= 1.0)
     running_s = 0.0 if track.started_s is None else max(0.0, now_s - track.started_s)
+    left_s = None if track.unknown or done < _MIN_SHARE or running_s < _MIN_S else running_s * (1 - done) / done
+    low_s, high_s = left_range(left_s, done, paces=track.paces)
     return Progress(
         percent=None if track.unknown else round(done * 100, 1),
         node_id=track.node_id,
@@ -86,8 +107,47 @@ def show(track: Track, template: WorkflowTemplate, frame_nodes: Sequence[str], n
         frames_done=frames_done,
         frames=frames,
         rate_per_s=None if track.unknown else _rate(track, frames_done, now_s),
-        left_s=None if track.unknown or done < _MIN_SHARE or running_s < _MIN_S else running_s * (1 - done) / done,
+        left_s=left_s,
+        left_low_s=low_s,
+        left_high_s=high_s,
     )
+
+
+def left_range(
+    left_s: float | None,
+    done: float,
+    *,
+    paces: tuple[float, float] | None = None,
+    usual_left_s: float | None = None,
+    usual_s: float = 0.0,
+) -> tuple[float | None, float | None]:
+    """How much less and how much more than estimated may be left.
+
+    The doubt is largest at the beginning and gone at the end: it shrinks in proportion to the work that is not done.
+    It grows with how much the pace varied so far, for what is not done may go as slowly as what went most slowly; and
+    it reaches as far as what earlier runs say, the less the more of this run is known.
+
+    Args:
+        left_s: the estimate; None if there is none.
+        done: how much of the work is done, 0 to 1.
+        paces: the least and the most seconds that the same share of the work took so far; None if that is not known.
+        usual_left_s: what would be left by earlier runs; None without any.
+        usual_s: how long those took; an estimate that rests on them alone is as doubtful as they are long.
+
+    Returns:
+        The least and the most seconds that may be left: never above and never below the estimate.
+    """
+    if left_s is None:
+        return None, None
+    ahead = min(1.0, max(0.0, 1.0 - done))
+    least, most = paces if paces is not None and paces[0] > 0 else (1.0, 1.0)
+    doubt = ahead * _DOUBT * min(_MOST_UNEVEN, most / least)
+    low_s, high_s = left_s / (1 + doubt), left_s * (1 + doubt)
+    if usual_left_s is not None:
+        known_s = left_s + (usual_left_s - left_s) * ahead
+        low_s, high_s = min(low_s, known_s), max(high_s, known_s)
+    high_s = max(high_s, left_s + usual_s * _DOUBT * ahead)
+    return max(0.0, min(low_s, left_s)), max(high_s, left_s)
 
 
 def _rate(track: Track, frames_done: int, now_s: float) -> float | None:

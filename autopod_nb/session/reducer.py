@@ -164,6 +164,7 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     commands.DetachPod: pod_steps.detach,
     commands.CloseSession: pod_steps.close_all,
     commands.KeepWaiting: rules.keep_waiting,
+    commands.KeepAlive: rules.keep_alive,
     events.Tick: _tick,
     events.IntentWritten: boot_steps.intent_written,
     events.PodCreated: boot_steps.created,

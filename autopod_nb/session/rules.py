@@ -12,8 +12,9 @@ from autopod_nb.models.snapshot import Level
 from autopod_nb.pods.limits import LimitLevel, limit_level, seconds_left
 from autopod_nb.pods.meter import Activity
 from autopod_nb.pods.meter import settle as settle_meter
-from autopod_nb.session import books, job_steps, limit_rules, pod_ending, pod_steps
-from autopod_nb.session.commands import KeepWaiting
+from autopod_nb.session import books, guard_steps, job_steps, limit_rules, pod_ending, pod_steps
+from autopod_nb.session.alerts import is_stuck
+from autopod_nb.session.commands import KeepAlive, KeepWaiting
 from autopod_nb.session.costs_now import job_cost
 from autopod_nb.session.effects import LookAtGpu, PollCommands, ReadSpent
 from autopod_nb.session.state import Ending, JobData, PodData, WhyCancel
@@ -24,6 +25,7 @@ _NOW_WITHIN_S = 30.0  # the same for a pod that is to end now
 _LEASE_EVERY_S = 5
 _GPU_EVERY_S = 5
 _SPENT_EVERY_S = 10
+_SPENT_REST_S = 60  # while nothing bills: what others spend today is only shown
 _WORKING = (PodState.READY, PodState.BUSY, PodState.DRAINING)
 _SILENT_S = 15.0  # a socket that is gone for longer is worth a word; a guess
 # whose work the pod's seconds are paid for when it has several jobs: the one that renders
@@ -47,8 +49,8 @@ def tick(step: Step, number: int) -> None:
     ours = tuple(pod.pod_id for pod in step.pods.values() if may_bill(pod.state) or pod.state is PodState.STOPPED)
     if ours:
         step.emit(PollCommands(pod_ids=ours))
-        if number % _SPENT_EVERY_S == 1:
-            step.emit(ReadSpent(ours_usd=dict(step.spent_usd)))
+    if number % (_SPENT_EVERY_S if ours else _SPENT_REST_S) == 1:
+        step.emit(ReadSpent(ours_usd=dict(step.spent_usd)))
     limit_rules.look(step)
 
 
@@ -92,6 +94,16 @@ def keep_waiting(step: Step, message: KeepWaiting) -> None:
         step.put(replace(job, progress_s=step.now.s, warning=""))
 
 
+def keep_alive(step: Step, message: KeepAlive) -> None:
+    """A pod that rests gets its idle minutes again; one that works has no countdown, and one that ends goes on so."""
+    pod = step.pods.get(message.pod_id)
+    if pod is None or pod.ending is not None or pod.state not in (PodState.READY, PodState.BUSY):
+        return
+    if pod.idle_since_s is not None and not pod.active:
+        pod = step.put_pod(replace(pod, idle_since_s=step.now.s))
+    guard_steps.beat(step, pod)
+
+
 def _look_at_job(step: Step, pod: PodData, job: JobData) -> None:
     config = job.spec.pod_config
     cost = job_cost(job, pod, step.now.s)
@@ -124,7 +136,7 @@ def _look_at_time(step: Step, pod: PodData, job: JobData) -> None:
         job_steps.fetch_again(step, job)
     elif job.cancel is not None and job.state is not JobState.COLLECTING and now_s - job.cancel_s > _CANCEL_WITHIN_S:
         job_steps.end_cancelled(step, job)
-    elif _is_stuck(step, pod, job) and not job.warning:
+    elif is_stuck(job, pod, step.rules, now_s) and not job.warning:
         cost = show_usd(job_cost(job, pod, now_s), pod.offer.kind)
         hourly = show_usd(pod.offer.price_per_hour_usd, pod.offer.kind)
         text = (
@@ -133,12 +145,6 @@ def _look_at_time(step: Step, pod: PodData, job: JobData) -> None:
         )
         step.put(replace(job, warning=text))
         step.notice(Level.WARNING, text, job_id=job.job_id, pod_id=pod.pod_id)
-
-
-def _is_stuck(step: Step, pod: PodData, job: JobData) -> bool:
-    renders = job.state is JobState.RUNNING
-    first = job.state is JobState.SUBMITTED and pod.active[:1] == (job.job_id,)
-    return (renders or first) and not seconds_left(job.progress_s, step.now.s, step.rules.stuck_minutes)
 
 
 def _look_at_pod(step: Step, pod: PodData) -> None:

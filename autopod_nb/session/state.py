@@ -111,6 +111,7 @@ class PodData:
     gpu_use: GpuUse | None = None
     armed: bool | None = None  # whether a watchdog on the pod ends it when we are gone; None as long as unknown
     guard: str = ""  # what is known of that watchdog, in words
+    boot_since_s: float | None = None  # when it was started again; None: it boots since it was requested
     has_gpu_figures: bool = True  # until it is known that it has none
     fallbacks: tuple[Offer, ...] = ()  # what is tried in its place when it does not come up
     choice: int = 1  # 1 for the first that was tried, 2 for the one in its place
@@ -187,6 +188,7 @@ class SessionState:
         limits: (money kind, which limit) → how near it is, so that each warning comes once.
         reaper: whether the process runs that ends pods when this one is gone; None as long as none is needed.
         ledger_usd: money kind → what the ledger held when it was last read.
+        strangers: names of pods that bill on the account and that the ledger does not know, as last seen.
         notices: lines for the person, newest last.
     """
 
@@ -200,4 +202,5 @@ class SessionState:
     limits: Mapping[tuple[MoneyKind, str], LimitLevel] = field(default_factory=lambda: MappingProxyType({}))
     reaper: bool | None = None
     ledger_usd: Mapping[MoneyKind, Spent] = field(default_factory=lambda: MappingProxyType({}))
+    strangers: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()

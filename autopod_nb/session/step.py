@@ -41,6 +41,7 @@ class Step:
         self.limits = dict(state.limits)
         self.ledger_usd = state.ledger_usd
         self.reaper = state.reaper
+        self.strangers = state.strangers
         self._notices: list[Notice] = []
         self._effects: list[Effect] = []
         self._writes: list[LedgerWrite] = []
@@ -154,6 +155,7 @@ class Step:
             limits=MappingProxyType(self.limits),
             ledger_usd=self.ledger_usd,
             reaper=self.reaper,
+            strangers=self.strangers,
             notices=(*self._before.notices, *self._notices)[-_KEPT_NOTICES:],
         )
         return state, tuple(self._effects)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
 from autopod_nb.models.job import JobState, job_is_over
 from autopod_nb.models.money import MoneyKind
-from autopod_nb.models.pod import PodState
+from autopod_nb.models.pod import PodState, is_over, may_bill
 from autopod_nb.models.snapshot import JobView, PodView, Progress, Snapshot
 from autopod_nb.pods.limits import seconds_left
-from autopod_nb.session.costs_now import job_cost, pod_cost, session_cost
+from autopod_nb.session.alerts import alerts, boot_seconds
+from autopod_nb.session.costs_now import day_and_month_cost, job_cost, pod_cost, session_cost
 from autopod_nb.session.events import Moment
-from autopod_nb.session.progress import show
+from autopod_nb.session.outlook import Outlook
+from autopod_nb.session.progress import left_range, show
 from autopod_nb.session.state import JobData, PodData, SessionState
 
 _ON_THE_POD = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
 _WORKING = (PodState.READY, PodState.BUSY, PodState.DRAINING)
+_ENDING = (PodState.DRAINING, PodState.STOPPING, PodState.TERMINATING)
 
 
 class Viewer:
@@ -28,6 +32,7 @@ class Viewer:
 
     def __init__(self) -> None:
         self._number = 0
+        self._outlook = Outlook()
         self._kept: dict[str, tuple[JobData, JobView]] = {}
         self._jobs_of: object = None
         self._jobs: MappingProxyType[str, JobView] = MappingProxyType({})
@@ -35,16 +40,24 @@ class Viewer:
     def snapshot(self, state: SessionState, now: Moment) -> Snapshot:
         """The whole session at this moment."""
         self._number += 1
-        pods = {pod.pod_id: _pod_view(pod, state, now) for pod in state.pods.values()}
+        pods = {pod.pod_id: pod_view(pod, state, now) for pod in state.pods.values()}
+        jobs = self._job_views(state, now)
+        costs = _costs(state, now)
+        forecast, complete = self._outlook.forecast(state, jobs, costs)
         return Snapshot(
             number=self._number,
             at=now.at,
             pods=MappingProxyType(pods),
-            jobs=self._job_views(state, now),
-            cost_usd=MappingProxyType(_costs(state, now)),
+            jobs=jobs,
+            cost_usd=MappingProxyType(costs),
             limit_usd=state.limit_usd,
             notices=state.notices,
             reaper=state.reaper,
+            today_usd=MappingProxyType(_today(state, costs)),
+            day_limit_usd=state.rules.day_limit_usd,
+            forecast_usd=MappingProxyType(forecast),
+            forecast_complete=complete,
+            alerts=alerts(state, now.s),
         )
 
     def _job_views(self, state: SessionState, now: Moment) -> MappingProxyType[str, JobView]:
@@ -100,12 +113,25 @@ def _progress(job: JobData, pod: PodData | None, now: Moment) -> Progress:
     progress = show(job.track, job.template, job.frame_nodes, job.over_s if job.over_s is not None else now.s)
     if job.state is JobState.DONE:
         frames = progress.frames
-        return replace(progress, percent=100.0, left_s=0.0, node_id="", node_title="", frames_done=frames)
-    if progress.left_s is None and job.state in _ON_THE_POD and job.taken is not None and pod is not None:
-        usual_s = job.usual_s.get(pod.offer.gpu_type)
-        if usual_s is not None:  # too early to tell from this run: earlier ones tell
-            return replace(progress, left_s=max(0.0, usual_s - (now.s - job.taken.s)))
-    return progress
+        ready = replace(progress, percent=100.0, left_s=0.0, left_low_s=0.0, left_high_s=0.0)
+        return replace(ready, node_id="", node_title="", frames_done=frames)
+    usual_s = None if pod is None or job.state not in _ON_THE_POD else job.usual_s.get(pod.offer.gpu_type)
+    if usual_s is None:
+        return progress
+    usual_left_s = max(0.0, usual_s - _rendered_s(job, now))
+    done = (progress.percent or 0.0) / 100
+    if progress.left_s is None:  # too early to tell from this run: earlier ones tell
+        low_s, high_s = left_range(usual_left_s, done, usual_s=usual_s)
+        return replace(progress, left_s=usual_left_s, left_low_s=low_s, left_high_s=high_s)
+    low_s, high_s = left_range(progress.left_s, done, paces=job.track.paces, usual_left_s=usual_left_s)
+    return replace(progress, left_low_s=low_s, left_high_s=high_s)
+
+
+def _rendered_s(job: JobData, now: Moment) -> float:
+    """Since when the server works on it; a job that waits behind another on its pod has all of it ahead."""
+    if job.track.started_s is not None:
+        return now.s - job.track.started_s
+    return now.s - job.taken.s if job.state is JobState.RUNNING and job.taken is not None else 0.0
 
 
 def _expected(job: JobData, pod: PodData | None, cost: Decimal, progress: Progress) -> Decimal | None:
@@ -116,7 +142,8 @@ def _expected(job: JobData, pod: PodData | None, cost: Decimal, progress: Progre
     return cost + pod.offer.price_per_hour_usd * Decimal(str(progress.left_s)) / 3600
 
 
-def _pod_view(pod: PodData, state: SessionState, now: Moment) -> PodView:
+def pod_view(pod: PodData, state: SessionState, now: Moment) -> PodView:
+    """One pod."""
     jobs = [state.jobs[job_id] for job_id in pod.active]
     running = next((job for job in jobs if job.state is JobState.RUNNING), jobs[0] if jobs else None)
     rests = pod.state is PodState.READY and pod.idle_since_s is not None and not jobs
@@ -146,7 +173,18 @@ def _pod_view(pod: PodData, state: SessionState, now: Moment) -> PodView:
         successor=pod.successor,
         armed=pod.armed,
         guard=pod.guard,
+        boot_s=boot_seconds(pod, now.s),
+        ending=pod.state in _ENDING or (pod.ending is not None and not is_over(pod.state)),
+        bills=pod.state is PodState.STOPPED or (may_bill(pod.state) and bool(pod.offer.price_per_hour_usd)),
+        storage_only=pod.state is PodState.STOPPED,
     )
+
+
+def _today(state: SessionState, costs: Mapping[MoneyKind, Decimal]) -> dict[MoneyKind, Decimal]:
+    """Of all sessions; a kind of money that nobody has spent is not in it."""
+    known = {kind: state.ledger_usd.get(kind) for kind in MoneyKind}
+    days = {kind: day_and_month_cost(spent, costs.get(kind, Decimal(0)))[0] for kind, spent in known.items()}
+    return {kind: day for kind, day in days.items() if day or kind in costs}
 
 
 def _costs(state: SessionState, now: Moment) -> dict[MoneyKind, Decimal]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as W  # noqa: N812 - as its own documentation does
 
 from autopod_nb.models.job import JobState
-from autopod_nb.models.snapshot import JobView, PodView, Snapshot
+from autopod_nb.models.snapshot import PodView, Snapshot
 from autopod_nb.widgets import card
 from autopod_nb.widgets.batch import (
     BatchView,
@@ -22,14 +22,18 @@ from autopod_nb.widgets.batch import (
     rows_html,
     summary_parts,
 )
-from autopod_nb.widgets.controls import Answer, PodButtons, Root, button, put
-from autopod_nb.widgets.pump import Pump, the_pump
+from autopod_nb.widgets.controls import button
+from autopod_nb.widgets.gui_room import GuiRoom
+from autopod_nb.widgets.panel import SessionPanel
+from autopod_nb.widgets.pod_buttons import PodButtons
+from autopod_nb.widgets.pump import Beat, Pump
+from autopod_nb.widgets.traits import assign, put, show
 
 if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
 
 
-class BatchPanel:
+class BatchPanel(SessionPanel):
     """One bar for all, a row each, the preview of what runs, buttons, and in the end the results side by side.
 
     Args:
@@ -52,43 +56,33 @@ class BatchPanel:
         on_end: Callable[[], None] | None = None,
         pump: Pump | None = None,
     ) -> None:
-        self._session, self._name, self._job_ids, self._on_end = session, name, tuple(job_ids), on_end
-        self._pump = pump or the_pump()
-        self._answer = Answer(lambda: self._pump.add(self))
+        super().__init__(session, pump)
+        self._name, self._job_ids, self._on_end = name, tuple(job_ids), on_end
         self._pod_buttons = PodButtons(session, self._answer)
         self._cancel = button("Cancel all", "End those jobs that are not over", self._press_cancel)
-        self._head, self._summary, self._rows, self._gallery, self._message = (W.HTML() for _ in range(5))
+        self._gui = button("Open ComfyUI", "ComfyUI of the jobs' pod, here in the notebook", self._press_gui)
+        self._room = GuiRoom(session, self._wake)
+        self._head, self._summary, self._rows, self._gallery = (W.HTML() for _ in range(4))
         self._bar = W.FloatProgress(min=0, max=100, layout=W.Layout(width="100%"))
-        self._preview = W.Image(layout=W.Layout(display="none", max_width="320px"))
-        self._buttons = W.HBox(
-            [self._cancel, self._pod_buttons.stop, self._pod_buttons.kill], layout=W.Layout(flex_flow="row wrap")
-        )
+        self._preview = W.Image(layout=W.Layout(display="none", max_width="min(100%, 320px)"))
+        buttons = [self._cancel, self._gui, self._pod_buttons.stop, self._pod_buttons.kill]
+        self._buttons = W.HBox(buttons, layout=W.Layout(flex_flow="row wrap"))
+        self._pod_id: str | None = None
         self._began: datetime | None = None
         self._ended = False
-        self._parts = [self._head, self._bar, self._summary, self._preview, self._buttons, self._message]
-        self.root = Root([*self._parts, self._gallery, self._rows], self._fallback)
+        shown = [self._head, self._bar, self._summary, self._preview, self._buttons, self._gallery, self._rows]
+        self._make_root([*shown, self._room.root], self._fallback)
 
-    def show(self) -> Any:
-        """Draw it from now on. Returns the widget."""
-        self._draw_slow(self._view(self._session.snapshot), self._session.snapshot)
-        self._pump.add(self)
-        return self.root
-
-    def close(self) -> None:
-        """Take it away, in every front end. Not from the pump's thread."""
-        self._pump.remove(self)
-        for widget in (*self._buttons.children, *self.root.children, self.root):
-            widget.close()
-
-    def draw(self, *, slow: bool) -> bool:
-        """See :class:`autopod_nb.widgets.pump.Panel`."""
+    def _draw(self, beat: Beat) -> bool:
         closed = self._session.closed  # read first: the snapshot after it is then the last one
         snapshot = self._session.snapshot
         batch = self._view(snapshot)
         over = closed or (batch.over and len(batch.views) == len(self._job_ids))
-        self._draw_fast(batch, snapshot)
-        if slow or over:
-            self._draw_slow(batch, snapshot)
+        self._draw_fast(batch, heal=beat.heal)
+        if beat.html or over:
+            self._draw_html(batch, snapshot, heal=beat.heal)
+        if beat.table or over:
+            put(self._rows, rows_html(batch), heal=beat.heal)
         if over and not self._ended:
             self._end(batch)
         return not over
@@ -96,39 +90,38 @@ class BatchPanel:
     def _view(self, snapshot: Snapshot) -> BatchView:
         return batch_view(self._name, self._job_ids, snapshot)
 
-    def _draw_fast(self, batch: BatchView, snapshot: Snapshot) -> None:
-        self._bar.value = batch.percent
-        self._bar.bar_style = _bar_style(batch)
-        self._pod_buttons.draw(_pod(batch, snapshot))
-        put(self._message, self._answer.html)
-        self._cancel.disabled = batch.over
-        shown = next((view for view in batch.views if view.preview and view.state is JobState.RUNNING), None)
-        self._draw_preview(shown)
+    def _draw_fast(self, batch: BatchView, *, heal: bool) -> None:
+        assign(self._bar, heal=heal, value=batch.percent, bar_style=_bar_style(batch))
+        view = next((view for view in batch.views if view.preview and view.state is JobState.RUNNING), None)
+        show(self._preview, shown=view is not None)
+        if view is not None:
+            kind = view.preview_type.rpartition("/")[2] or "jpeg"
+            assign(self._preview, format=kind, value=view.preview)
 
-    def _draw_preview(self, view: JobView | None) -> None:
-        if view is None:
-            self._preview.layout.display = "none"
-            return
-        self._preview.format = view.preview_type.rpartition("/")[2] or "jpeg"
-        self._preview.value = view.preview
-        self._preview.layout.display = None
-
-    def _draw_slow(self, batch: BatchView, snapshot: Snapshot) -> None:
+    def _draw_html(self, batch: BatchView, snapshot: Snapshot, *, heal: bool) -> None:
         if self._began is None and any(view.state is not JobState.QUEUED for view in batch.views):
             self._began = snapshot.at
         elapsed_s = 0.0 if self._began is None else (snapshot.at - self._began).total_seconds()
-        put(self._head, head_html(batch))
-        put(self._summary, card.text_line(" · ".join(summary_parts(batch, left=left_s(batch.percent, elapsed_s)))))
-        put(self._rows, rows_html(batch))
+        summary = " · ".join(summary_parts(batch, left=left_s(batch.percent, elapsed_s)))
+        put(self._head, head_html(batch), heal=heal)
+        put(self._summary, card.text_line(summary), heal=heal)
+        self._draw_pod(_pod(batch, snapshot), heal=heal)
+        assign(self._cancel, heal=heal, disabled=batch.over)
+
+    def _draw_pod(self, pod: PodView | None, *, heal: bool) -> None:
+        self._pod_id = None if pod is None or pod.over else pod.pod_id
+        self._pod_buttons.draw(pod, heal=heal)
+        show(self._gui, shown=self._pod_id is not None and pod is not None and pod.local_port is not None)
+        assign(self._gui, heal=heal, description="Close ComfyUI" if self._room.pod_id is not None else "Open ComfyUI")
+        self._room.draw(pod)
 
     def _end(self, batch: BatchView) -> None:
         self._ended = True
-        self._preview.layout.display = "none"
-        self._buttons.layout.display = "none"
+        show(self._preview, shown=False)
+        show(self._buttons, shown=False)
+        put(self._gallery, gallery_html(batch))
         if self._on_end is not None:
             self._on_end()
-        else:  # whoever asked to be told puts a card with the results in its place
-            put(self._gallery, gallery_html(batch))
 
     def _press_cancel(self) -> None:
         def cancel() -> str:
@@ -139,9 +132,13 @@ class BatchPanel:
 
         self._answer.to(cancel)
 
+    def _press_gui(self) -> None:
+        if (pod_id := self._pod_id) is not None:
+            self._room.toggle(pod_id)
+
     def _fallback(self) -> tuple[str, str]:
         batch = self._view(self._session.snapshot)
-        return batch_text(batch), batch_html(batch)
+        return batch_text(batch), batch_html(batch) + ("" if batch.over else card.saved_note())
 
 
 def _bar_style(batch: BatchView) -> str:

@@ -7,13 +7,17 @@ in words, and names its parts for a screen reader. The same cards stand in live 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from decimal import Decimal
 from html import escape
 
 from autopod_nb.log import redact
 from autopod_nb.models.job import JobState, ResultFile
+from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
-from autopod_nb.models.snapshot import JobView, Level, Notice, PodView, Snapshot
-from autopod_nb.widgets import render, words
+from autopod_nb.models.snapshot import Alert, JobView, Level, Notice, PodView, Snapshot
+from autopod_nb.widgets import gauge, render, words
+from autopod_nb.widgets.safe import label as label  # noqa: PLC0414 - cards are where everybody looks for it
+from autopod_nb.widgets.safe import safe as safe  # noqa: PLC0414 - the same
 
 OK = "var(--jp-success-color1, #2e7d32)"
 BAD = "var(--jp-error-color1, #d32f2f)"
@@ -31,17 +35,7 @@ _NOTICES = 5
 _MAX_TRACEBACK_LINES = 200
 JOB_COLOURS = {JobState.DONE: OK, JobState.FAILED: BAD, JobState.CANCELLED: WARN}
 POD_COLOURS = {PodState.READY: OK, PodState.LOST: BAD, PodState.TERMINATED: QUIET, PodState.STOPPED: WARN}
-_LEVEL_COLOURS = {Level.INFO: QUIET, Level.WARNING: WARN, Level.ERROR: BAD}
-
-
-def label(text: str) -> str:
-    """*text* for an attribute: on one line, without secrets, escaped."""
-    return escape(words.clean(text))
-
-
-def safe(text: str) -> str:
-    """*text* for a body. A dollar sign gets a tag of its own, or a notebook takes two prices for a formula."""
-    return label(text).replace("$", "<span>$</span>")
+LEVEL_COLOURS = {Level.INFO: QUIET, Level.WARNING: WARN, Level.ERROR: BAD}
 
 
 def badge(text: str, colour: str) -> str:
@@ -115,58 +109,119 @@ def _failure(view: JobView) -> str:
     )
 
 
-def job_html(view: JobView, pod: PodView | None = None, *, media: str = "") -> str:
+def job_html(view: JobView, pod: PodView | None = None, *, media: str = "", after: str = "") -> str:
     """A job in full.
 
     Args:
         view: the job.
         pod: where it runs, for its price.
         media: HTML that shows the results, from :mod:`autopod_nb.widgets.media`.
+        after: HTML below all, such as a button.
     """
     doing = words.doing(view)
     progress = "" if view.over else bar(view.progress.percent, f"Progress of {view.job_id}")
-    parts = [job_head(view), progress, text_line(" · ".join(doing)) if doing else "", job_facts(view, pod), media]
+    parts = [
+        job_head(view),
+        progress,
+        text_line(" · ".join(doing)) if doing else "",
+        job_facts(view, pod),
+        media,
+        after,
+    ]
     return section(f"Job {view.job_id}", parts)
 
 
-def pod_html(pod: PodView) -> str:
-    """A pod: name, state, price, cost, and what will end it."""
-    state = badge(words.pod_state(pod), POD_COLOURS.get(pod.state, ACTIVE))
-    return f"<div><b>{safe(pod.pod_id)}</b> {state}</div>{text_line(' · '.join(render.pod_parts(pod)), QUIET)}"
+def pod_html(pod: PodView, job: JobView | None = None) -> str:
+    """A pod: name, state, price, cost, what it works on, and what will end it.
+
+    Args:
+        pod: the pod.
+        job: the one that it works on, None if it works on none.
+    """
+    colour = BAD if pod.state is PodState.LOST else POD_COLOURS.get(pod.state, ACTIVE)
+    head = f"<div><b>{safe(pod.pod_id)}</b> {badge(words.pod_state(pod), colour)}{_working_on(pod, job)}</div>"
+    return head + text_line(" · ".join(render.pod_parts(pod)), QUIET)
 
 
-def _job_row(view: JobView) -> str:
+def _working_on(pod: PodView, job: JobView | None) -> str:
+    if job is None or pod.over:
+        return ""
+    doing = words.percent(job.progress) if job.state is JobState.RUNNING else words.job_state(job)
+    return f" {safe(f'· {job.job_id}: {doing}')}"
+
+
+def alert_html(alert: Alert) -> str:
+    """A warning in words; what to do is in its text and its buttons."""
+    role = "alert" if alert.level is Level.ERROR else "status"
+    head = f"{alert.kind.title}: "
+    colour = LEVEL_COLOURS[alert.level]
+    return f'<div role="{role}"><b style="color:{colour}">{safe(head)}</b>{safe(alert.text)}</div>'
+
+
+def job_row(view: JobView) -> str:
+    """A job among others: on one line, with its bar."""
     state = badge(words.job_state(view), JOB_COLOURS.get(view.state, ACTIVE))
     line = " · ".join(["", *(safe(part) for part in render.job_parts(view))])
     progress = "" if view.over else bar(view.progress.percent, f"Progress of {view.job_id}")
-    return f"<li><b>{safe(view.job_id)}</b> {state}{line}{progress}</li>"
+    return f"<div><b>{safe(view.job_id)}</b> {state}{line}{progress}</div>"
 
 
 def jobs_html(views: Iterable[JobView]) -> str:
     """Jobs as a list, those that are not over first, then the newest."""
     shown, rest = render.job_rows(views)
-    rows = "".join(_job_row(view) for view in shown) + (f"<li>{safe(rest)}</li>" if rest else "")
+    rows = "".join(f"<li>{job_row(view)}</li>" for view in shown) + (f"<li>{safe(rest)}</li>" if rest else "")
     return f'<ul aria-label="Jobs" style="list-style:none;padding:0;margin:4px 0">{rows}</ul>' if rows else ""
 
 
 def money_html(snapshot: Snapshot) -> str:
-    """What the session costs, a line for each kind of money."""
-    return "".join(text_line(f"Session: {line}") for line in render.money_lines(snapshot))
+    """What runs costs, what was spent, what is to come: a line and a gauge for each kind of money, never added."""
+    return "".join(_money(snapshot, kind, line) for kind, line in render.money_by_kind(snapshot)) or "".join(
+        text_line(f"Session: {line}") for line in render.money_lines(snapshot)
+    )
+
+
+def _money(snapshot: Snapshot, kind: MoneyKind, line: str) -> str:
+    spent, limit = snapshot.cost_usd.get(kind, Decimal(0)), snapshot.limit_usd
+    dial = gauge.gauge_svg(spent, limit, kind, name="session") if limit is not None and limit > 0 else ""
+    parts = "".join(text_line(part) for part in line.split("\n"))
+    return f'<div style="display:flex;flex-wrap:wrap;gap:4px 16px;align-items:center">{dial}<div>{parts}</div></div>'
 
 
 def notices_html(notices: Iterable[Notice]) -> str:
     """The newest notices, newest last."""
-    lines = "".join(text_line(render.notice_line(n), _LEVEL_COLOURS[n.level]) for n in list(notices)[-_NOTICES:])
+    lines = "".join(text_line(render.notice_line(n), LEVEL_COLOURS[n.level]) for n in list(notices)[-_NOTICES:])
     return f'<div role="log" aria-label="Notices">{lines}</div>' if lines else ""
 
 
 def session_html(snapshot: Snapshot) -> str:
     """Pods, jobs, money and notices."""
-    pods = [pod_html(pod) for pod in snapshot.pods.values()] or [text_line("No pod: `%autopod connect` rents one.")]
-    parts = [money_html(snapshot), *pods, jobs_html(snapshot.jobs.values()), notices_html(snapshot.notices)]
+    pods = [pod_html(pod, snapshot.jobs.get(pod.job_id or "")) for pod in snapshot.pods.values()]
+    pods = pods or [text_line("No pod: `%autopod connect` rents one.")]
+    alerts = "".join(map(alert_html, snapshot.alerts))
+    parts = [money_html(snapshot), alerts, *pods, jobs_html(snapshot.jobs.values()), notices_html(snapshot.notices)]
     return section("autopod session", parts)
 
 
 def message_html(text: str, *, bad: bool = False) -> str:
     """A line for the person, such as the answer to a button."""
     return f'<div role="status">{text_line(text, BAD if bad else WARN)}</div>' if text else ""
+
+
+def again_button(job_id: str, instance: str) -> str:
+    """A button in a card that is no widget. It is hidden until a panel's line has found the kernel that it belongs to.
+
+    Args:
+        job_id: is run again.
+        instance: of the kernel's control server; no secret.
+    """
+    data = f'data-autopod="{label(instance)}" data-act="again" data-target="{label(job_id)}"'
+    return (
+        f'<div><button type="button" hidden {data} class="jp-Button" style="padding:0 8px">Run again</button>'
+        '<span role="status"></span></div>'
+    )
+
+
+def saved_note() -> str:
+    """What to do where only the saved state of a live panel is left."""
+    text = "The state when this was shown. `%autopod panel` brings the live panel back; after a kernel restart, first"
+    return text_line(f"{text} `%load_ext autopod_nb` and `%autopod adopt`.", QUIET)

@@ -13,6 +13,13 @@ from autopod_nb.widgets import card
 GAP = "… some lines are missing here …"
 _SHOWN_LINES = 300
 _MAX_LINE = 1000  # characters
+_LEVELS = {
+    "everything": re.compile(""),
+    "warnings and errors": re.compile(r"warn|error|exception|traceback|critical|failed|!!!", re.IGNORECASE),
+    "errors": re.compile(r"error|exception|traceback|critical|failed|!!!", re.IGNORECASE),
+}
+LEVELS = tuple(_LEVELS)
+"""What a view may be narrowed to. ComfyUI's log has no levels of its own: the words in a line tell."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
@@ -43,6 +50,12 @@ def chosen(lines: Sequence[str], *, pattern: re.Pattern[str] | None = None, last
     """The lines that a pattern finds, or all; of these the last ones."""
     found = [line for line in map(clean_line, lines) if pattern is None or pattern.search(line)]
     return tuple(found[-last:] if last is not None else found)
+
+
+def of_level(lines: Sequence[str], level: str, text: str) -> tuple[str, ...]:
+    """Those of the cleaned lines that are of a level and hold a text, whatever its case."""
+    pattern, wanted = _LEVELS[level], text.strip().lower()
+    return tuple(line for line in lines if pattern.search(line) and wanted in line.lower())
 
 
 def failure_lines(lines: Sequence[str]) -> list[str]:

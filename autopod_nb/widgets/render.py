@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from autopod_nb.models.failures import recognise_all
 from autopod_nb.models.job import ResultFile
-from autopod_nb.models.money import show_usd
+from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.snapshot import JobView, Notice, PodView, Snapshot
 from autopod_nb.widgets import words
 
@@ -90,6 +90,8 @@ def pod_parts(pod: PodView) -> list[str]:
     if not pod.over:
         parts.append(words.price(pod.price_per_hour_usd, pod.kind))
     parts.append(f"{show_usd(pod.cost_usd, pod.kind)} so far")
+    if not pod.over:
+        parts += [f"up {words.duration(pod.age_s)}", words.gpu_use(pod.gpu_use)]
     if pod.local_port is not None and not pod.over:
         parts.append(f"ComfyUI at http://127.0.0.1:{pod.local_port}")
     if pod.unsaved:
@@ -100,15 +102,40 @@ def pod_parts(pod: PodView) -> list[str]:
     return [part for part in parts if part]
 
 
-def money_lines(snapshot: Snapshot) -> list[str]:
-    """What the session has cost, of which limit, and what runs an hour: a line for each kind of money."""
+def money_by_kind(snapshot: Snapshot) -> list[tuple[MoneyKind, str]]:
+    """For each kind of money: what runs an hour, spent in the session of which limit; below it today and forecast."""
     limit = f" of ${snapshot.limit_usd:.2f} limit" if snapshot.limit_usd is not None else ""
-    prices = snapshot.price_per_hour_usd
-    lines = []
+    prices, found = snapshot.price_per_hour_usd, []
     for kind in sorted({*snapshot.cost_usd, *prices}, key=lambda kind: kind.value):
         now = f" · now {words.price(prices[kind], kind)}" if prices.get(kind) else " · nothing runs"
-        lines.append(f"{show_usd(snapshot.cost_usd.get(kind, Decimal(0)), kind)}{limit}{now}")
+        first = f"{show_usd(snapshot.cost_usd.get(kind, Decimal(0)), kind)}{limit}{now}"
+        found.append((kind, "\n".join([f"Session: {first}", *_today_and_forecast(snapshot, kind)])))
+    return found
+
+
+def _today_and_forecast(snapshot: Snapshot, kind: MoneyKind) -> list[str]:
+    parts = []
+    if (today := snapshot.today_usd.get(kind)) is not None:
+        of = f" of ${snapshot.day_limit_usd:.2f} limit" if snapshot.day_limit_usd is not None else ""
+        parts.append(f"Today (UTC): {show_usd(today, kind)}{of}")
+    forecast = snapshot.forecast_usd.get(kind)
+    if forecast is not None and any(not view.over for view in snapshot.jobs.values()):
+        least = "" if snapshot.forecast_complete else "at least "
+        parts.append(f"At the end of the queue: {least}{show_usd(forecast, kind)}")
+    return parts
+
+
+def money_lines(snapshot: Snapshot) -> list[str]:
+    """What the session has cost, of which limit, and what runs an hour: lines for each kind of money."""
+    limit = f" of ${snapshot.limit_usd:.2f} limit" if snapshot.limit_usd is not None else ""
+    lines = [line.removeprefix("Session: ") for _, text in money_by_kind(snapshot) for line in text.split("\n")]
     return lines or [f"nothing yet{limit}"]
+
+
+def job_counts(views: Iterable[JobView]) -> str:
+    """``2 running, 5 queued, 1 done``."""
+    counts = Counter(view.state.value for view in views)
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 def notice_line(notice: Notice) -> str:
@@ -132,6 +159,7 @@ def session_text(snapshot: Snapshot) -> str:
         ("Pods", [pod_line(pod) for pod in snapshot.pods.values()] or ["none: `%autopod connect` rents one"]),
         ("Jobs", [*(job_line(view) for view in jobs), *([rest] if rest else [])] or ["none"]),
         ("Cost", money_lines(snapshot)),
+        ("Warnings", [f"{alert.kind.title}: {words.clean(alert.text)}" for alert in snapshot.alerts]),
         ("Guards", [] if snapshot.reaper is None else [f"reaper {'runs' if snapshot.reaper else 'starts'}"]),
         ("Notices", [notice_line(notice) for notice in snapshot.notices[-_NOTICES:]]),
     ]

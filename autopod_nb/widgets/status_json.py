@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from autopod_nb.models.job import JsonValue
-from autopod_nb.models.snapshot import JobView, Notice, PodView, Snapshot
+from autopod_nb.models.money import MoneyKind
+from autopod_nb.models.snapshot import Alert, JobView, Notice, PodView, Snapshot
 from autopod_nb.widgets.words import clean
 
 if TYPE_CHECKING:
     from autopod_nb.session.others import OtherPod
 
 
+_NOTHING: JsonValue = {
+    "pods": [],
+    "jobs": [],
+    "cost_usd": {},
+    "limit_usd": None,
+    "today_usd": {},
+    "day_limit_usd": None,
+    "forecast_usd": {},
+    "forecast_complete": True,
+    "alerts": [],
+    "notices": [],
+}
+
+
 def status_json(snapshot: Snapshot | None) -> str:
-    """Pods, jobs, money and notices; None, when there is no session, has none of them."""
+    """Pods, jobs, money, warnings and notices; None, when there is no session, has none of them."""
     if snapshot is None:
-        return json.dumps({"pods": [], "jobs": [], "cost_usd": {}, "limit_usd": None, "notices": []}, indent=2)
+        return json.dumps(_NOTHING, indent=2)
     facts: JsonValue = {
         "at": snapshot.at.isoformat(),
         "pods": [_pod(pod) for pod in snapshot.pods.values()],
         "jobs": [_job(view) for view in snapshot.jobs.values()],
-        "cost_usd": {kind.value: str(amount) for kind, amount in snapshot.cost_usd.items()},
-        "limit_usd": None if snapshot.limit_usd is None else str(snapshot.limit_usd),
+        "cost_usd": _sums(snapshot.cost_usd),
+        "limit_usd": _amount(snapshot.limit_usd),
+        "today_usd": _sums(snapshot.today_usd),
+        "day_limit_usd": _amount(snapshot.day_limit_usd),
+        "forecast_usd": _sums(snapshot.forecast_usd),
+        "forecast_complete": snapshot.forecast_complete,
+        "alerts": [_alert(alert) for alert in snapshot.alerts],
         "notices": [_notice(notice) for notice in snapshot.notices],
         "reaper": snapshot.reaper,
     }
@@ -77,6 +98,10 @@ def _pod(pod: PodView) -> dict[str, JsonValue]:
         "where": clean(pod.where),
         "watchdog_armed": pod.armed,
         "successor": pod.successor,
+        "boot_s": None if pod.boot_s is None else round(pod.boot_s, 3),
+        "ending": pod.ending,
+        "bills": pod.bills,
+        "storage_only": pod.storage_only,
     }
 
 
@@ -95,9 +120,11 @@ def _job(view: JobView) -> JsonValue:
         "frames": progress.frames,
         "rate_per_s": progress.rate_per_s,
         "left_s": progress.left_s,
+        "left_low_s": progress.left_low_s,
+        "left_high_s": progress.left_high_s,
         "money": None if view.kind is None else view.kind.value,
         "cost_usd": str(view.cost_usd),
-        "max_cost_usd": None if view.max_cost_usd is None else str(view.max_cost_usd),
+        "max_cost_usd": _amount(view.max_cost_usd),
         "elapsed_s": round(view.elapsed_s, 3),
         "results": [
             {"output": result.output, "path": str(result.path), "bytes": result.bytes, "sha256": result.sha256}
@@ -105,6 +132,24 @@ def _job(view: JobView) -> JsonValue:
         ],
         "error": clean(view.error),
         "warning": clean(view.warning),
+    }
+
+
+def _sums(amounts: Mapping[MoneyKind, Decimal]) -> dict[str, JsonValue]:
+    return {kind.value: str(amount) for kind, amount in amounts.items()}
+
+
+def _amount(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)
+
+
+def _alert(alert: Alert) -> JsonValue:
+    return {
+        "kind": alert.kind.value,
+        "level": alert.level.value,
+        "text": clean(alert.text),
+        "pod_id": alert.pod_id,
+        "job_id": alert.job_id,
     }
 
 

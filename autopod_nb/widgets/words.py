@@ -10,7 +10,7 @@ from autopod_nb.log import redact
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.pod import PodState
-from autopod_nb.models.snapshot import JobView, PodView, Progress
+from autopod_nb.models.snapshot import GpuUse, JobView, PodView, Progress
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
@@ -105,14 +105,34 @@ def doing(view: JobView) -> list[str]:
     node = clean(progress.node_title or progress.node_id)
     frame = f"frame {progress.frames_done} of {progress.frames}" if progress.frames else ""
     step = f"step {progress.step:g} of {progress.steps:g}" if progress.steps and not frame else ""
-    left = f"{duration(progress.left_s)} left" if progress.left_s is not None else ""
+    left = time_left(progress)
     return [part for part in (percent(progress), node, frame, step, rate(progress), left) if part]
+
+
+def time_left(progress: Progress) -> str:
+    """``0:05 to 0:09 left``, ``0:04 left`` where both ends are the same, or an empty string."""
+    if progress.left_s is None:
+        return ""
+    low, high = progress.left_low_s, progress.left_high_s
+    if low is None or high is None or duration(low) == duration(high):
+        return f"{duration(progress.left_s)} left"
+    return f"{duration(low)} to {duration(high)} left"
+
+
+def gpu_use(use: GpuUse | None) -> str:
+    """``GPU 87 %, 12.1 of 48.0 GB``; empty if it cannot be told."""
+    if use is None:
+        return ""
+    percent_ = "" if use.percent is None else f"{bounded(use.percent):.0f} %, "
+    return f"GPU {percent_}{use.memory_used_gb:.1f} of {use.memory_total_gb:.1f} GB"
 
 
 def pod_state(pod: PodView) -> str:
     """The state of a pod in words, with what it does just now."""
     phase = clean(pod.phase)
     text = pod.state.value if not phase or phase == pod.state.value else f"{pod.state.value}: {phase}"
+    if pod.state in (PodState.TERMINATING, PodState.STOPPING, PodState.LOST):
+        text += " – still billing until the provider confirms"
     return f"{text} ({clean(pod.error)})" if pod.error else text
 
 

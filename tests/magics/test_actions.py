@@ -177,6 +177,20 @@ class TestAPod:
         assert len({job.outputs["picture"][0].read_bytes() for job in many.jobs}) == 3
         assert "many: 3 jobs · 3 done" in run(shell, "many")[1]
 
+    def test_a_job_is_run_again_under_a_new_name_whatever_the_current_folder_is(self, shell: InteractiveShell) -> None:
+        result, text = run(shell, "%autopod again many-002 --wait -o more")
+        assert result.success, text
+        assert "many-002-2: done" in text
+        more, before = shell.user_ns["more"], session_now().job("many-002")
+        assert more.job_id == "many-002-2"
+        assert more.outputs["picture"][0].read_bytes() == before.outputs["picture"][0].read_bytes()
+        assert more.outputs["picture"][0].parent.name == "many-002-2"
+        assert "No job 'nowhere'" in refusal(shell, "%autopod again nowhere")
+
+    def test_a_pod_that_rests_is_kept(self, shell: InteractiveShell) -> None:
+        assert "stays as if it had just become idle" in str(worth(shell, "%autopod keep"))
+        assert "No pod 'nowhere'" in refusal(shell, "%autopod keep nowhere")
+
     def test_after_a_failure_the_others_run_or_are_cancelled_as_was_asked(self, shell: InteractiveShell) -> None:
         write_templates(Path("templates"), "noise", "fails", "slow")
         for name, template in {"e1": "fails", "e2": "noise", "s1": "fails", "s2": "slow"}.items():

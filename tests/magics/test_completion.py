@@ -8,9 +8,14 @@ import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 
+from autopod_nb.jobs.spec import make_spec
 from autopod_nb.magics import candidates
 from autopod_nb.providers.registry import provider_names
+from autopod_nb.session.build import open_session
+from autopod_nb.session.commands import PodRequest
 from autopod_nb.verbs import VERBS
+
+PORTRAIT = Path(__file__).parents[2] / "jobs" / "inputs" / "portrait.jpg"
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +49,12 @@ def test_verbs_are_offered_and_nothing_else(shell: InteractiveShell, before: str
         ("%autopod gpus --min", ["--min-vram"]),
         ("%autopod gpus --save A40 A6", ["A6000"]),
         ("%autopod costs --by ", ["gpu", "job", "pod", "template"]),
+        ("%autopod gpus --save A40 A", ["A5000", "A6000"]),
+        ("%autopod connect --gpu=A", ["--gpu=A40", "--gpu=A5000", "--gpu=A6000"]),
+        ("%autopod export --format=p", ["--format=parquet"]),
         ("%autopod help ki", ["kill"]),
+        ("%autopod help comf", ["comfyjob"]),
+        ("%autopod templates img", ["img2vid-basic", "img2vid-wan"]),
         ("%autopod config s", ["set"]),
         ("%autopod config set defaults.idle", ["defaults.idle_minutes"]),
         ("%autopod export --format ", ["csv", "json", "parquet"]),
@@ -96,3 +106,28 @@ def test_other_lines_are_none_of_our_business(shell: InteractiveShell) -> None:
 def test_the_providers_that_are_offered_are_those_that_exist() -> None:
     assert candidates.candidates("%autopod", ["connect", "--provider"]) == list(provider_names())
     assert "local" in provider_names()
+
+
+def test_pods_and_jobs_of_the_session_are_offered_as_long_as_they_are_not_over(
+    shell: InteractiveShell, home: Path, tmp_path: Path
+) -> None:
+    """No session is opened by completion; with one, its pods and jobs come first."""
+    assert completions(shell, "%autopod kill ") == ["--yes"]
+    session = open_session("local")
+    pod_id = session.connect(session.plan(PodRequest()))
+    for name in ("clip-a", "clip-b"):
+        outputs = {"video": tmp_path / f"{name}.mp4"}
+        session.submit(make_spec("img2vid-basic", job_id=name, inputs={"image": PORTRAIT}, outputs=outputs))
+    snapshot = session.snapshot
+    while not {"clip-a", "clip-b"} <= set(snapshot.jobs) or pod_id not in snapshot.pods:
+        snapshot = session.wait_newer(snapshot.number, 10.0)
+    for verb in ("kill", "stop", "detach", "logs"):
+        assert pod_id in completions(shell, f"%autopod {verb} ")
+        assert completions(shell, f"%autopod {verb} {pod_id[:3]}") == [pod_id]
+    assert completions(shell, f"%%comfyjob img2vid-basic --pod {pod_id[:2]}") == [pod_id]
+    assert completions(shell, "%autopod cancel clip") == ["clip-a", "clip-b"]
+    assert completions(shell, "%autopod wait clip-a clip") == ["clip-b"]
+    session.kill(pod_id, yes=True)
+    while not snapshot.pods[pod_id].over:
+        snapshot = session.wait_newer(snapshot.number, 10.0)
+    assert pod_id not in completions(shell, "%autopod kill ")

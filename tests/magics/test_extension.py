@@ -23,13 +23,13 @@ def registered(shell: InteractiveShell) -> tuple[bool, bool, int, int]:
 
 
 def test_loading_unloading_and_reloading_leave_one_of_each_or_none(shell: InteractiveShell) -> None:
-    assert registered(shell) == (True, True, 1, 3)
+    assert registered(shell) == (True, True, 1, 4)
     shell.run_line_magic("reload_ext", "autopod_nb")
-    assert registered(shell) == (True, True, 1, 3)
+    assert registered(shell) == (True, True, 1, 4)
     shell.run_line_magic("unload_ext", "autopod_nb")
     assert registered(shell) == (False, False, 0, 0)
     shell.run_line_magic("load_ext", "autopod_nb")
-    assert registered(shell) == (True, True, 1, 3)
+    assert registered(shell) == (True, True, 1, 4)
 
 
 def test_a_ledger_that_cannot_be_read_is_said_in_one_line_and_the_magics_are_there(

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from autopod_nb.config import LEDGER_NAME
+from autopod_nb.log import hide
 from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile, Verified
 from autopod_nb.models.money import Charge, MoneyKind, Purpose
 from autopod_nb.session.frame import HistoryFrame, short_path, show_seconds
@@ -195,7 +196,33 @@ def test_the_html_is_escaped_and_says_states_in_words(ledger: Ledger) -> None:
     assert "&lt;b&gt;no such node&lt;/b&gt;" in html
     for state in ("queued", "failed", "done"):
         assert f">{state}</span>" in html
-    assert "$0.3000 simulated" in html
+    assert "<span>$</span>0.3000 simulated" in html
+    assert html.count("$") == html.count("<span>$</span>"), "two prices of one run of text are taken for a formula"
+
+
+def test_no_form_steers_a_terminal_or_shows_a_secret(ledger: Ledger) -> None:
+    frame = history_frame(ledger)
+    hide(secret := "planted-secret-of-the-history")
+    frame["error"] = f"\x1b[31mred\u202e {secret}"
+    for form in (repr(frame), frame._repr_html_()):
+        assert "red" in form
+        assert not {"\x1b", "\u202e"} & set(form)
+        assert secret not in form
+
+
+def test_what_has_no_history_of_jobs_in_it_any_more_shows_itself_as_pandas_does(ledger: Ledger) -> None:
+    frame = history_frame(ledger)
+    assert frame.is_history
+    odd = [
+        frame.assign(submitted="yesterday"),
+        frame.assign(cost_usd="much"),
+        frame.merge(pd.DataFrame({"job_id": ["none"]}), on="job_id", how="outer"),
+        pd.concat([frame, frame], axis=1),
+    ]
+    for each in odd:
+        assert not getattr(each, "is_history", False)
+        assert "Submitted (UTC)" not in repr(each)
+        assert each._repr_html_().startswith("<div>")
 
 
 def test_a_long_table_shows_its_first_rows_and_says_how_many_follow(tmp_path: Path) -> None:

@@ -96,6 +96,12 @@ def test_a_job_that_ended_while_nobody_looked_is_collected(tmp_path: Path, sessi
         adopted, _ = session.adopt()
     assert adopted == [told["pod_id"]]
     assert session.job("kept").wait(30).state is JobState.DONE
+    again = session.again("kept").wait(30)  # what was asked for came with it
+    assert (again.job_id, again.state, again.view.template) == (
+        "kept-2",
+        JobState.DONE,
+        session.job("kept").view.template,
+    )
 
 
 def test_a_pod_that_ended_with_its_kernel_is_closed_in_the_books(tmp_path: Path, session: Session) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from autopod_nb.pods.guard import GuardWish
-from autopod_nb.session import events
+from autopod_nb.session import commands, events
 from autopod_nb.session.effects import (
     ArmWatchdog,
     BeatWatchdog,
@@ -96,6 +96,18 @@ def test_the_watchdog_of_a_pod_whose_last_result_was_fetched_may_terminate_it_at
     story.take(BeatWatchdog)
     story.finish()
     assert [effect.wish.terminate for effect in story.take(BeatWatchdog)] == [True]
+
+
+def test_the_watchdog_of_a_pod_that_is_kept_alive_hears_of_it_at_once() -> None:
+    story = guarded_story()
+    story.boot()
+    story.take(BeatWatchdog)
+    story.tell(commands.KeepAlive(pod_id="p1"))
+    assert [effect.wish.terminate for effect in story.take(BeatWatchdog)] == [True]
+    story.tell(commands.StopPod(pod_id="p1", now=False))
+    story.take(BeatWatchdog)
+    story.tell(commands.KeepAlive(pod_id="p1"))
+    assert not story.take(BeatWatchdog)
 
 
 def test_a_watchdog_that_was_armed_while_a_job_came_is_not_told_to_terminate() -> None:

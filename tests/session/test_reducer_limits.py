@@ -74,10 +74,11 @@ def test_money_of_a_day_and_of_a_month_is_not_mixed_up() -> None:
     assert story.pod().state is PodState.READY
 
 
-def test_the_ledger_is_read_every_ten_seconds_while_a_pod_may_bill() -> None:
+def test_the_ledger_is_read_every_ten_seconds_while_a_pod_may_bill_and_else_once_a_minute() -> None:
+    """What others spend today is shown, and nothing here depends on it as long as nothing bills."""
     story = limited()
-    story.pass_time(30)
-    assert not story.take(ReadSpent)
+    story.pass_time(120)
+    assert len(story.take(ReadSpent)) == 2
     story.boot()
     story.pass_time(30)
     assert len(story.take(ReadSpent)) == 3

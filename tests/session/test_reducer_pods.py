@@ -661,3 +661,46 @@ def test_a_machine_that_cannot_be_stopped_is_kept_with_its_results_until_the_ses
     assert story.job().state is JobState.COLLECTING
     story.tell(commands.CloseSession())
     assert story.take(TerminateAtProvider)
+
+
+class TestKeepAlive:
+    def test_a_pod_that_rests_gets_its_idle_minutes_again(self) -> None:
+        story = Story()
+        story.boot(idle_minutes="1")
+        story.pass_time(50)
+        story.tell(commands.KeepAlive(pod_id="p1"))
+        story.pass_time(50)
+        assert story.pod().state is PodState.READY
+        story.pass_time(11)
+        assert story.pod().state is PodState.TERMINATING
+
+    def test_one_that_works_or_ends_goes_on_as_before(self) -> None:
+        story = Story()
+        story.boot()
+        story.submit()
+        story.run()
+        story.tell(commands.KeepAlive(pod_id="p1"))
+        assert story.pod().idle_since_s is None
+        story.tell(commands.KillPod(pod_id="p1"))
+        before = story.state
+        story.tell(commands.KeepAlive(pod_id="p1"))
+        story.tell(commands.KeepAlive(pod_id="nobody"))
+        assert story.state == before
+
+    def test_limits_stay_in_force(self) -> None:
+        story = Story(limit_usd="30")
+        story.boot()
+        for _ in range(40):
+            story.pass_time(1)
+            story.tell(commands.KeepAlive(pod_id="p1"))
+        assert story.pod().state is PodState.TERMINATING
+
+
+def test_a_create_that_is_refused_after_its_pod_has_ended_changes_nothing() -> None:
+    story = Story()
+    story.connect()
+    story.tell(commands.KillPod(pod_id="p1"))
+    story.tell(events.PodTerminated(pod_id="p1"))
+    before = story.state
+    story.tell(events.PodNotCreated(pod_id="p1", why="no capacity"))
+    assert story.state == before

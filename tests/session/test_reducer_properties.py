@@ -75,6 +75,10 @@ class AnyOrder(RuleBasedStateMachine):
         }
         self.story.tell(endings[how])
 
+    @rule(pod=_PODS)
+    def keep_alive(self, pod: str) -> None:
+        self.story.tell(commands.KeepAlive(pod_id=pod))
+
     # --- the world --------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.integers(1, 40))
@@ -202,6 +206,13 @@ class AnyOrder(RuleBasedStateMachine):
         assert list(snapshot.jobs) == list(self.story.state.jobs)
         for name, view in snapshot.jobs.items():
             assert view.state is self.story.job(name).state
+        for kind, spent in snapshot.cost_usd.items():
+            assert snapshot.forecast_usd[kind] >= spent
+        keys = [alert.key for alert in snapshot.alerts]
+        assert len(set(keys)) == len(keys)
+        for alert in snapshot.alerts:
+            assert alert.pod_id is None or not snapshot.pods[alert.pod_id].over
+            assert alert.job_id is None or not snapshot.jobs[alert.job_id].over
 
     def teardown(self) -> None:
         """From anywhere, a kill and the provider's word end every pod, and then every job is over."""

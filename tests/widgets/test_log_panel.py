@@ -10,6 +10,7 @@ import pytest
 
 from autopod_nb.widgets.log_feed import LogFeed
 from autopod_nb.widgets.log_panel import LogPanel
+from autopod_nb.widgets.panel import everything
 from autopod_nb.widgets.pump import Pump
 from tests.session.live import WITHIN_S, Live
 
@@ -38,7 +39,7 @@ def feed_of(live: Live, pod_id: str) -> LogFeed:
 
 
 def shown(root: W.VBox) -> str:
-    return " ".join(child.value for child in root.children if isinstance(child, W.HTML))
+    return " ".join(widget.value for widget in everything(root) if isinstance(widget, W.HTML))
 
 
 def test_new_lines_appear_and_the_button_ends_it(live: Live, pod_id: str, pump: Pump) -> None:
@@ -49,7 +50,7 @@ def test_new_lines_appear_and_the_button_ends_it(live: Live, pod_id: str, pump: 
     live.until(lambda _: "got prompt" in shown(root))
     assert "● live" in shown(root)
     assert "got prompt" in root._repr_mimebundle_()["text/plain"]
-    (button,) = root.children[-1].children
+    (button,) = [widget for widget in everything(root) if isinstance(widget, W.Button)]
     button.click()
     assert feed.join(WITHIN_S)
     live.until(lambda _: "● stopped" in shown(root))

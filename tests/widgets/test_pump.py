@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
+import ipywidgets as W  # noqa: N812 - as its own documentation does
 import pytest
 
-from autopod_nb.clock import Deadline, SystemClock
-from autopod_nb.widgets.pump import SLOW_EVERY, Pump
+from autopod_nb.clock import Deadline, SystemClock, TestClock
+from autopod_nb.widgets.pump import FAST_INTERVAL_S, MESSAGES_PER_S, Beat, Pump, Rhythm
+from autopod_nb.widgets.traits import assign, count_sent
 
 _LONG_S = 10.0
 
@@ -18,15 +22,15 @@ class Counting:
     """A panel that lives for so many draws."""
 
     def __init__(self, lives_for: int) -> None:
-        self.draws: list[bool] = []
+        self.draws: list[Beat] = []
         self.threads: set[str] = set()
         self.drawn = threading.Condition()
         self.over = threading.Event()
         self._lives_for = lives_for
 
-    def draw(self, *, slow: bool) -> bool:
+    def draw(self, beat: Beat) -> bool:
         with self.drawn:
-            self.draws.append(slow)
+            self.draws.append(beat)
             self.threads.add(threading.current_thread().name)
             self.drawn.notify_all()
         lives = len(self.draws) < self._lives_for
@@ -74,12 +78,49 @@ def test_a_panel_that_is_over_is_never_drawn_again(pump: Pump) -> None:
     assert len(short.draws) == 1
 
 
-def test_slow_draws_are_every_second_one_and_the_first_is_slow() -> None:
-    pump, panel = Pump(), Counting(6)
+def test_ten_bars_five_pieces_of_html_and_two_tables_a_second_and_a_heal_in_ten() -> None:
+    clock = TestClock()
+    rhythm, beats = Rhythm(clock.monotonic), []
+    for _ in range(200):
+        beats.append(rhythm.beat())
+        clock.advance(FAST_INTERVAL_S)
+    assert beats[0] == Beat(html=True, table=True, heal=False)
+    assert sum(beat.html for beat in beats) == 100
+    assert sum(beat.table for beat in beats) == 40
+    assert sum(beat.heal for beat in beats) == 1
+
+
+def test_a_round_with_many_messages_is_followed_by_a_longer_rest(pump: Pump) -> None:
+    """However much a panel has to say, all of them together keep below the rate at which a server drops messages."""
+
+    class Chatty(Counting):
+        def draw(self, beat: Beat) -> bool:
+            for label in labels:
+                assign(label, value=f"{len(self.draws)}")
+            return super().draw(beat)
+
+    labels = [W.HTML() for _ in range(MESSAGES_PER_S // 2)]
+    panel = Chatty(3)
+    before_s = time.monotonic()
     pump.add(panel)
     assert panel.over.wait(_LONG_S)
-    assert pump.close(_LONG_S)
-    assert panel.draws == [index % SLOW_EVERY == 0 for index in range(6)]
+    assert time.monotonic() - before_s >= 2 * 0.5  # two rests, each of half a second's messages
+
+
+def test_what_is_the_same_is_sent_again_only_to_heal() -> None:
+    class Heard(W.FloatProgress):  # type: ignore[misc]  # ipywidgets ships no types
+        sent: ClassVar[list[Any]] = []
+
+        def send_state(self, key: Any = None) -> None:
+            self.sent.append(key)
+
+    bar = Heard()
+    Heard.sent.clear()
+    count_sent()
+    assign(bar, value=0.0)
+    assert (Heard.sent, count_sent()) == ([], 0)
+    assign(bar, value=0.0, heal=True)
+    assert (Heard.sent, count_sent()) == ([["value"]], 1)
 
 
 def test_a_panel_added_twice_is_drawn_once_a_round(pump: Pump) -> None:
@@ -96,7 +137,7 @@ def test_a_panel_that_fails_is_left_alone_and_the_others_go_on(pump: Pump, caplo
     class Broken:
         calls = 0
 
-        def draw(self, *, slow: bool) -> bool:  # noqa: ARG002 - the port's
+        def draw(self, beat: Beat) -> bool:  # noqa: ARG002 - the port's
             self.calls += 1
             raise ValueError("broken on purpose")
 
@@ -133,10 +174,10 @@ def test_a_panel_that_is_woken_during_its_last_draw_is_drawn_once_more(pump: Pum
     """The answer to a press that comes in the very moment of the end is not lost."""
 
     class Woken(Counting):
-        def draw(self, *, slow: bool) -> bool:
+        def draw(self, beat: Beat) -> bool:
             if not self.draws:
                 pump.add(self)
-            return super().draw(slow=slow)
+            return super().draw(beat)
 
     panel = Woken(1)
     pump.add(panel)

@@ -20,7 +20,7 @@ from tests.widgets.views import DONE, FAILED, POD, RESULT, RUNNING, snapshot
 
 POD_LINE = (
     "3fa2c1: busy: ComfyUI 0.12.1 · A40 × 1 (local) · $0.40 an hour simulated · $0.0012 simulated so far · "
-    "ComfyUI at http://127.0.0.1:8188"
+    "up 0:00 · ComfyUI at http://127.0.0.1:8188"
 )
 
 
