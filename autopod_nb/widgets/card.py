@@ -214,9 +214,13 @@ def again_button(job_id: str, instance: str) -> str:
         job_id: is run again.
         instance: of the kernel's control server; no secret.
     """
+    style = (
+        "padding:2px 10px;color:var(--jp-ui-font-color1,inherit);background:var(--jp-layout-color2,#eee);"
+        "border:1px solid var(--jp-border-color1,#757575);border-radius:2px;font:inherit;cursor:pointer"
+    )
     data = f'data-autopod="{label(instance)}" data-act="again" data-target="{label(job_id)}"'
     return (
-        f'<div><button type="button" hidden {data} class="jp-Button" style="padding:0 8px">Run again</button>'
+        f'<div><button type="button" hidden {data} style="{style}">Run again</button>'
         '<span role="status"></span></div>'
     )
 
