@@ -220,8 +220,7 @@ def again_button(job_id: str, instance: str) -> str:
     )
     data = f'data-autopod="{label(instance)}" data-act="again" data-target="{label(job_id)}"'
     return (
-        f'<div><button type="button" hidden {data} style="{style}">Run again</button>'
-        '<span role="status"></span></div>'
+        f'<div><button type="button" hidden {data} style="{style}">Run again</button><span role="status"></span></div>'
     )
 
 

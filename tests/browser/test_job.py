@@ -22,7 +22,8 @@ _SECRETS = {
 }
 
 
-@pytest.mark.parametrize("ipykernel", [BOTH[0], pytest.param(BOTH[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ipykernel", BOTH)
 def test_bar_and_preview_move_until_the_result_stands_there(nb: Opener) -> None:
     page = nb(LOAD, "%autopod connect", sampler_cell(nb.template("slow"), "--name one", steps=20))
     assert page.run(0)

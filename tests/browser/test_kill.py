@@ -15,7 +15,8 @@ _KILL = re.compile(r"^Kill ")
 _DELETE = "DELETE /v2/pods/{id}"
 
 
-@pytest.mark.parametrize("ipykernel", [BOTH[0], pytest.param(BOTH[1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("ipykernel", BOTH)
 def test_a_press_ends_a_rented_pod_and_says_so_only_when_it_is_gone(nb: Opener, rented: RunpodService) -> None:
     page = nb(LOAD, "%autopod connect")
     assert page.run(0)
