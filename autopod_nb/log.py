@@ -101,3 +101,11 @@ def close_log() -> None:
 
 def _files(logger: logging.Logger) -> list[_PrivateFile]:
     return [handler for handler in logger.handlers if isinstance(handler, _PrivateFile)]
+
+
+_NOT_TEXT = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+def one_line(text: str) -> str:
+    """*text* on one line: without secrets, control characters, terminal colours and direction marks."""
+    return " ".join(_NOT_TEXT.sub(" ", redact(text)).split())

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import json
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,8 +96,9 @@ def _writer(frame: pd.DataFrame, format_: str) -> Callable[[IO[bytes]], None]:
         return lambda file: frame.to_parquet(file, index=False)
     if format_ == "json":
         return lambda file: _put(file, frame_json(frame) + "\n")
-    flat = frame.assign(outputs=[json.dumps(paths, ensure_ascii=False) for paths in frame["outputs"]])
-    return lambda file: _put(file, flat.to_csv(index=False))
+    from autopod_nb.widgets.history_files import flat
+
+    return lambda file: _put(file, flat(frame).to_csv(index=False))
 
 
 def _put(file: IO[bytes], text: str) -> None:

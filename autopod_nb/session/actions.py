@@ -169,7 +169,7 @@ class ActionDesk:
             self._session.kill(pod.pod_id, yes=action.yes)
         except UsageError as error:
             pod = self._session.snapshot.pods[pod.pod_id]  # what it had a moment ago is not what was refused
-            loses = bool(pod.unsaved) and not (action.yes or pod.over or no_end(self._session))
+            loses = bool(pod.unsaved) and not (action.yes or pod.over or self._session.no_end)
             return ActionAnswer(text=_unsaved(pod) if loses else str(error), taken=False, wants_yes=loses)
         return ActionAnswer(text=f"Pod {pod.pod_id} is being terminated; it bills until the provider confirms.")
 
@@ -243,11 +243,6 @@ class ActionDesk:
         if pod.over:
             raise UsageError(f"Pod {pod_id} is gone already.")
         return pod
-
-
-def no_end(session: Session) -> str:
-    """Why the pods of a session can be neither stopped nor killed, in words; empty if they can."""
-    return session._provider.capabilities.no_end
 
 
 def _inform(listener: Callable[[News], None], news: News) -> None:

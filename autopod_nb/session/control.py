@@ -11,7 +11,7 @@ from autopod_nb.config import Secret
 from autopod_nb.errors import UsageError
 from autopod_nb.models.action import Action, ActionAnswer
 from autopod_nb.models.snapshot import Snapshot
-from autopod_nb.session.actions import ActionDesk, no_end
+from autopod_nb.session.actions import ActionDesk
 from autopod_nb.session.control_state import state_json
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Control:
         key = (self._session.closed, news := self.desk.news)
         if kept is not None and kept[0] is snapshot and kept[1] == key:
             return kept[2]
-        text = state_json(snapshot, closed=key[0], instance=self.instance, no_end=no_end(self._session), news=news)
+        text = state_json(snapshot, closed=key[0], instance=self.instance, no_end=self._session.no_end, news=news)
         self._kept = (snapshot, key, text)
         return text
 

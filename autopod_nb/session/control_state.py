@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
 
-from autopod_nb.log import redact
+from autopod_nb.log import one_line
 from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.pod import PodState, may_bill
 from autopod_nb.models.snapshot import JobView, PodView, Snapshot
@@ -20,7 +19,6 @@ _GONE_SHOWN, _PODS_SHOWN = 3, 100
 _OVER_SHOWN, _JOBS_SHOWN = 5, 100
 _ALERTS_SHOWN = 10
 _MOST_TEXT = 500  # characters of a text that comes from elsewhere
-_NOT_TEXT = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _UNCONFIRMED = (PodState.TERMINATING, PodState.STOPPING, PodState.LOST)
 _ENDING = (PodState.DRAINING, PodState.STOPPING, PodState.TERMINATING)
 _STILL_BILLING = "still billing until the provider confirms"
@@ -140,7 +138,7 @@ def state_json(
 
 def _plain(text: str) -> str:
     """A text from anywhere on one line, without secrets, control characters and direction marks."""
-    return " ".join(_NOT_TEXT.sub(" ", redact(text)).split())[:_MOST_TEXT]
+    return one_line(text)[:_MOST_TEXT]
 
 
 def _kinds(snapshot: Snapshot) -> list[MoneyKind]:

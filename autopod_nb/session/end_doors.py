@@ -11,6 +11,11 @@ from autopod_nb.session.others import look_for_strangers
 class EndDoors(PodDoors):
     """The part of a session that ends pods. Every method may be called in any thread."""
 
+    @property
+    def no_end(self) -> str:
+        """Why its pods can be neither stopped nor killed, in words; empty if they can."""
+        return self._provider.capabilities.no_end
+
     def stop(self, pod_id: str | None = None, *, now: bool = False) -> str:
         """Finish what runs, fetch, end; with *now* break off what runs.
 
@@ -59,15 +64,14 @@ class EndDoors(PodDoors):
             UsageError: no such pod, several and none named, or one that is rented and bills: that is stopped.
         """
         pod = self.pick_pod(pod_id)
-        if not self._provider.capabilities.no_end:
+        if not self.no_end:
             text = f"Pod {pod.pod_id} is rented: `stop {pod.pod_id}` ends it, `detach {pod.pod_id}` leaves it running."
             raise UsageError(text)
         self._post(commands.StopPod(pod_id=pod.pod_id, now=False))
         return pod.pod_id
 
     def _refuse_no_end(self, verb: str) -> None:
-        why = self._provider.capabilities.no_end
-        if why:
+        if why := self.no_end:
             raise UsageError(f"`{verb}` is refused: {why} `disconnect` lets go of it.")
 
     def _end_stranger(self, provider_id: str, *, yes: bool) -> bool:

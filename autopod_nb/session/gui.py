@@ -9,6 +9,7 @@ from typing import Protocol
 
 from autopod_nb.errors import UsageError, nearest
 from autopod_nb.models.snapshot import PodView, Snapshot
+from autopod_nb.threads import ServiceThread
 from autopod_nb.web.gui_proxy import GuiProxy
 
 
@@ -75,6 +76,10 @@ class GuiPlaces:
             with contextlib.suppress(ValueError):
                 proxy.allow_origin(origin)
         return GuiPlace(pod_id, proxy.port, proxy.prefix)
+
+    def sweep_later(self) -> None:
+        """Close the proxies of pods that are over, in a thread of its own: connections may need a while to end."""
+        ServiceThread("autopod-gui-sweep", lambda _: self.sweep(self._session.snapshot)).start()
 
     def sweep(self, snapshot: Snapshot) -> None:
         """Close the proxies of pods that are over. Waits for their connections to end; cheap when there are none."""

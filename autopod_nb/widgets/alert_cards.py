@@ -13,7 +13,7 @@ from autopod_nb.widgets import card
 from autopod_nb.widgets.controls import Answer, button
 from autopod_nb.widgets.line import mark
 from autopod_nb.widgets.pod_buttons import PodButtons
-from autopod_nb.widgets.traits import put
+from autopod_nb.widgets.traits import put, take_away
 
 if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
@@ -27,7 +27,6 @@ class _AlertCard:
 
     def __init__(self, alert: Alert, cards: AlertCards) -> None:
         self._text = W.HTML(layout=W.Layout(flex="1 1 320px"))
-        self._pod_id = alert.pod_id
         buttons = []
         if alert.kind is AlertKind.STUCK and (job_id := alert.job_id) is not None:
             wait = button("Wait 5 more", "Give the job the same time again", lambda: cards.keep_waiting(job_id))
@@ -48,6 +47,10 @@ class _AlertCard:
         put(self._text, card.alert_html(alert), heal=heal)
         if self._pod_buttons is not None:
             self._pod_buttons.draw(pod, heal=heal)
+
+    def close(self) -> None:
+        """Take it away."""
+        take_away(self.root, *(self._pod_buttons.all if self._pod_buttons is not None else ()))
 
 
 class AlertCards:
@@ -82,9 +85,9 @@ class AlertCards:
             self._list.children = [self._cards[key].root for key in shown]
         left = len(snapshot.alerts) - len(alerts)
         more = f"and {left} more warning{'s' if left > 1 else ''}: `%autopod status`"
-        put(self._rest, card.text_line(more if left else "", card.WARN) if left else "", heal=heal)
+        put(self._rest, card.text_line(more, card.WARN) if left else "", heal=heal)
         for key in [key for key in self._cards if key not in shown]:
-            del self._cards[key]
+            self._cards.pop(key).close()
 
     def keep_waiting(self, job_id: str) -> None:
         """Give a stuck job the same time again. Any thread."""

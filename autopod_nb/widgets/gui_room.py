@@ -11,7 +11,7 @@ import ipywidgets as W  # noqa: N812 - as its own documentation does
 from autopod_nb.errors import AutopodError
 from autopod_nb.models.snapshot import PodView
 from autopod_nb.widgets import card, words
-from autopod_nb.widgets.traits import put, tell
+from autopod_nb.widgets.traits import put, take_away, tell
 
 if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
@@ -64,11 +64,14 @@ class GuiRoom:
         if gone and self._frame is not None and self._shown is not None:
             tell(self._frame, {"type": "gone", "text": f"Pod {self._shown} is gone, and its ComfyUI with it."})
             self._frame = None
+            self._session.gui.sweep_later()
 
     def _change(self) -> None:
+        before = self.root.children
         self._shown, self._frame, self._asked = self._wanted, None, False
         if self._shown is None:
             self.root.children = ()
+            take_away(*before)
             return
         try:
             from autopod_nb.widgets.gui_widget import GuiWidget  # noqa: PLC0415 - anywidget may be missing
@@ -79,6 +82,7 @@ class GuiRoom:
         self._frame = GuiWidget()
         self._frame.on_msg(self._take)
         self.root.children = (self._frame,)
+        take_away(*before)
 
     def _take(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """A frame came to life in a browser; any thread."""

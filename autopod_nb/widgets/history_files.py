@@ -59,7 +59,7 @@ def csv_of(frame: pd.DataFrame) -> bytes:
     data = b""
     for start in range(0, max(len(frame), 1), _CHUNK_ROWS):  # so that too large is found soon
         part = frame.iloc[start : start + _CHUNK_ROWS]
-        data += _flat(_without_secrets(part)).to_csv(index=False, header=start == 0).encode()
+        data += flat(_without_secrets(part)).to_csv(index=False, header=start == 0).encode()
         _refuse_large(len(data), "csv")
     return data
 
@@ -88,9 +88,10 @@ def _without_secrets(frame: pd.DataFrame) -> pd.DataFrame:
     return clean
 
 
-def _flat(frame: pd.DataFrame) -> pd.DataFrame:
-    flat: pd.DataFrame = frame.assign(outputs=[json.dumps(paths, ensure_ascii=False) for paths in frame["outputs"]])
-    return flat
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """A history for CSV: its lists of files as JSON."""
+    plain: pd.DataFrame = frame.assign(outputs=[json.dumps(paths, ensure_ascii=False) for paths in frame["outputs"]])
+    return plain
 
 
 def _refuse_large(bytes_: int, format_: str) -> None:

@@ -10,7 +10,7 @@ import ipywidgets as W  # noqa: N812 - as its own documentation does
 from autopod_nb.widgets.controls import Answer, Root
 from autopod_nb.widgets.line import make_line
 from autopod_nb.widgets.pump import FULL, Beat, Pump, the_pump
-from autopod_nb.widgets.traits import put
+from autopod_nb.widgets.traits import put, take_away
 
 if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
@@ -56,8 +56,7 @@ class SessionPanel:
     def close(self) -> None:
         """Take it away, in every front end. Not from the pump's thread."""
         self._pump.remove(self)
-        for widget in reversed(everything(self.root)):
-            widget.close()
+        take_away(self.root)
 
     def draw(self, beat: Beat) -> bool:
         """See :class:`autopod_nb.widgets.pump.Panel`."""
@@ -70,8 +69,3 @@ class SessionPanel:
     def _draw(self, beat: Beat) -> bool:
         """Draw what is due. Returns whether more is to come; False only after everything was drawn."""
         raise NotImplementedError
-
-
-def everything(widget: Any) -> list[Any]:
-    """A widget and all that are in it, itself first."""
-    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in everything(child))]

@@ -11,7 +11,7 @@ from autopod_nb.models.snapshot import JobView, PodView
 from autopod_nb.widgets import card
 from autopod_nb.widgets.controls import Answer, button
 from autopod_nb.widgets.pod_buttons import PodButtons
-from autopod_nb.widgets.traits import assign, put, show
+from autopod_nb.widgets.traits import assign, put, show, take_away
 
 if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
@@ -91,6 +91,8 @@ class PodRows:
         if shown != self._shown:
             self._shown = shown
             self._list.children = [self._rows[pod_id].root for pod_id in shown]
+            for pod_id in [pod_id for pod_id in self._rows if pod_id not in shown]:
+                take_away(self._rows.pop(pod_id).root)
         rest = f"and {gone} pod{'s' if gone > 1 else ''} that are gone; `%autopod history` knows their jobs"
         none = "No pod: `%autopod connect` rents one."
         put(self._rest, card.text_line(rest if gone else "" if pods else none, card.QUIET), heal=heal)

@@ -12,7 +12,7 @@ from autopod_nb.models.snapshot import JobView
 from autopod_nb.widgets import card, render
 from autopod_nb.widgets.controls import Answer, button
 from autopod_nb.widgets.line import mark
-from autopod_nb.widgets.traits import put
+from autopod_nb.widgets.traits import put, take_away
 
 if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
@@ -70,7 +70,7 @@ class QueueRows:
         self._shown = shown
         self._list.children = [self._rows[job_id][1] for job_id in shown]
         for job_id in [job_id for job_id in self._rows if job_id not in shown]:
-            del self._rows[job_id]
+            take_away(self._rows.pop(job_id)[1])
 
     def _make_row(self, job_id: str) -> tuple[W.HTML, W.HBox]:
         text = W.HTML(layout=self._text_layout)

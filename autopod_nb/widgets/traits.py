@@ -62,6 +62,19 @@ def put(widget: Any, html: str, *, heal: bool = False) -> None:
     assign(widget, heal=heal, value=value)
 
 
+def take_away(*roots: Any) -> None:
+    """Close widgets and all that are in them, in every front end: what is only dropped lives on in both processes."""
+    for root in roots:
+        for widget in reversed(everything(root)):
+            _sent.add()
+            widget.close()
+
+
+def everything(widget: Any) -> list[Any]:
+    """A widget and all that are in it, itself first."""
+    return [widget, *(inner for child in getattr(widget, "children", ()) for inner in everything(child))]
+
+
 def count_sent() -> int:
     """How many messages were written since this was asked last, by all panels together. The pump asks."""
     return _sent.take()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from pathlib import Path
 
-from autopod_nb.log import redact
+from autopod_nb.log import one_line
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import GpuUse, JobView, PodView, Progress
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
-
 
 def clean(text: str) -> str:
     """*text* on one line: without secrets, control characters, terminal colours and direction marks."""
-    return " ".join(_CONTROL.sub(" ", redact(text)).split())
+    return one_line(text)
 
 
 def duration(seconds: float) -> str:

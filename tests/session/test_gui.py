@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pytest
 import requests
 
-from autopod_nb.clock import TestClock
+from autopod_nb.clock import Deadline, SystemClock, TestClock
 from autopod_nb.errors import UsageError
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
@@ -66,6 +66,13 @@ def places(pods: Pods) -> Iterator[GuiPlaces]:
 def _get(place: GuiPlace, path: str = "", **headers: str) -> requests.Response:
     url = f"http://127.0.0.1:{place.port}{place.prefix}{path}"
     return requests.get(url, headers={**headers, "Connection": "close"}, timeout=PATIENCE_S)
+
+
+def _answers(place: GuiPlace) -> bool:
+    try:
+        return _get(place).text == "page"
+    except requests.ConnectionError:
+        return False
 
 
 def test_a_pod_has_one_place_and_two_pods_have_two(places: GuiPlaces) -> None:
@@ -131,3 +138,12 @@ def test_after_the_close_there_is_no_place(places: GuiPlaces) -> None:
         _get(place)
     with pytest.raises(UsageError, match="closed"):
         places.open("p1")
+
+
+def test_a_frame_whose_pod_is_gone_has_its_place_closed_without_waiting_for_it(pods: Pods, places: GuiPlaces) -> None:
+    place = places.open("p1")
+    pods.change("p1", state=PodState.TERMINATED)
+    places.sweep_later()
+    deadline = Deadline(SystemClock(), 10.0)
+    while _answers(place):
+        assert not deadline.passed

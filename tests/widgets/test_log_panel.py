@@ -10,8 +10,8 @@ import pytest
 
 from autopod_nb.widgets.log_feed import LogFeed
 from autopod_nb.widgets.log_panel import LogPanel
-from autopod_nb.widgets.panel import everything
 from autopod_nb.widgets.pump import Pump
+from autopod_nb.widgets.traits import everything
 from tests.session.live import WITHIN_S, Live
 
 

@@ -24,9 +24,9 @@ from autopod_nb.widgets.batch_panel import BatchPanel
 from autopod_nb.widgets.controls import Answer
 from autopod_nb.widgets.dashboard import Dashboard
 from autopod_nb.widgets.job_panel import JobPanel
-from autopod_nb.widgets.panel import everything
 from autopod_nb.widgets.pod_buttons import PodButtons
 from autopod_nb.widgets.pump import Beat, Pump
+from autopod_nb.widgets.traits import everything
 
 PORTRAIT = Path(__file__).parents[2] / "jobs" / "inputs" / "portrait.jpg"
 _LONG_S = 30.0

@@ -14,9 +14,9 @@ from autopod_nb.models.snapshot import Alert, AlertKind, Level, PodView, Snapsho
 from autopod_nb.session.manager import Session
 from autopod_nb.widgets.alert_cards import AlertCards
 from autopod_nb.widgets.controls import Answer
-from autopod_nb.widgets.panel import everything
 from autopod_nb.widgets.pod_rows import PodRows
 from autopod_nb.widgets.queue_rows import QueueRows
+from autopod_nb.widgets.traits import everything
 from tests.widgets.views import POD, RUNNING, snapshot
 
 NOBODY = cast("Session", None)  # these parts only keep it for a press
@@ -129,3 +129,21 @@ def test_the_queue_has_a_button_for_each_open_job_and_counts_the_rest() -> None:
     assert "19 queued" in shown(made.root)
     assert "and 7 more that wait" in shown(made.root)
     assert "<script>" not in shown(made.root)
+
+
+def test_what_is_no_longer_shown_is_closed_and_not_only_dropped() -> None:
+    """A dropped widget lives on in the kernel and in the browser; a session may have thousands of jobs."""
+    queue, cards, there = QueueRows(NOBODY, answer()), AlertCards(NOBODY, answer(), lambda _: None), rows([])
+    stuck = Alert(kind=AlertKind.STUCK, level=Level.WARNING, text="x", key="stuck", pod_id=POD.pod_id, job_id="j")
+    queue.draw({"portrait": RUNNING})
+    cards.draw(alerted(stuck))
+    gone = {name: replace(pod, state=PodState.TERMINATED) for name, pod in pods(4).items()}
+    there.draw(dict(list(gone.items())[:3]), {})
+    before = [w for made in (queue, cards, there) for w in everything(made.root)]
+    queue.draw({})
+    cards.draw(alerted())
+    there.draw(gone, {})
+    after = [w for made in (queue, cards, there) for w in everything(made.root)]
+    dropped = [w for w in before if w not in after]
+    assert len(dropped) > 10
+    assert all(w.comm is None for w in dropped)
