@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Bundle = dict[str, Any]
 _on_show: WeakKeyDictionary[Any, int] = WeakKeyDictionary()  # handle → the cell in whose output its panel stands
+_places: WeakKeyDictionary[Any, dict[str, Context]] = WeakKeyDictionary()  # session → job → its cell's context
 
 
 class LivePanel(Protocol):
@@ -151,8 +153,17 @@ def batch_name(batch: Batch) -> str:
 # --- the output of the cell that started them ------------------------------------------------------------------------
 
 
+def _show_again(session: Session, old: str, new: str) -> None:
+    """Show a job that was run once more below the card of the old one, wherever other cells have gone on meanwhile."""
+    place = _places.get(session, {}).get(old)
+    if place is not None:
+        place.copy().run(LiveOutput(session.job(new)).show)
+
+
 class LiveOutput:
-    """A live panel, and a card in its place when what it shows is over. The main thread only.
+    """A live panel, and a card in its place when what it shows is over.
+
+    It is shown in the main thread, or in another one with the context of the cell in whose output it is to stand.
 
     Args:
         handle: a job or a batch.
@@ -171,7 +182,16 @@ class LiveOutput:
         elif in_kernel():
             self._display.display(self._card(full=False), raw=True)
         if in_kernel():
-            _on_show[self._handle] = _cell_number()
+            self._remember()
+
+    def _remember(self) -> None:
+        from autopod_nb.session.handle import Job  # noqa: PLC0415 - keeps the import of this module quick
+
+        _on_show[self._handle] = _cell_number()
+        if isinstance(self._handle, Job):
+            session = self._handle.session
+            _places.setdefault(session, {})[self._handle.job_id] = copy_context()
+            session.control.desk.on_again(lambda old, new: _show_again(session, old, new))
 
     def close(self) -> None:
         """Put the card in the panel's place now, and take the panel away."""

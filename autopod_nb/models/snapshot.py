@@ -79,6 +79,7 @@ class Alert:
         key: the same for the same cause, so that a panel can keep its card.
         pod_id: which pod it is about, if one.
         job_id: which job, if one.
+        grants_minutes: of a stuck job: how long *wait on* waits before it warns again.
     """
 
     kind: AlertKind
@@ -87,6 +88,7 @@ class Alert:
     key: str
     pod_id: str | None = None
     job_id: str | None = None
+    grants_minutes: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ class ActionDesk:
         self._lock = threading.Lock()
         self._presses: OrderedDict[str, _Press] = OrderedDict()
         self._handlers: dict[ActionName, Handler] = {}
+        self._shows_again: Callable[[str, str], None] | None = None
         self._news: deque[News] = deque(maxlen=_KEPT_NEWS)
         self._told = 0
         self._listeners: list[Callable[[News], None]] = []
@@ -93,7 +94,7 @@ class ActionDesk:
         """Let a face do what is no matter of the session; the newest handler counts.
 
         Args:
-            name: GUI or LOGS, with a pod's id as the target; or AGAIN, called with the new job's id when it is queued.
+            name: GUI or LOGS, with a pod's id as the target.
             handler: does it.
 
         Returns:
@@ -108,6 +109,11 @@ class ActionDesk:
                     del self._handlers[name]
 
         return off
+
+    def on_again(self, shows: Callable[[str, str], None]) -> None:
+        """Let a face show a job that was queued again, with the old and the new job's id; in a thread of its own."""
+        with self._lock:
+            self._shows_again = shows
 
     @property
     def news(self) -> tuple[News, ...]:
@@ -211,9 +217,9 @@ class ActionDesk:
             made = self._session.again(job_id).job_id
             self._tell(action_id, f"Job {job_id} is queued again as {made}.", bad=False)
             with self._lock:
-                handler = self._handlers.get(ActionName.AGAIN)
-            if handler is not None:
-                handler(made)
+                shows = self._shows_again
+            if shows is not None:
+                shows(job_id, made)
         except Exception as error:  # noqa: BLE001 - it must reach the person
             self._tell(action_id, f"Run again of job {job_id}: {_words(error)}", bad=True)
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from autopod_nb.models.job import JobState, job_is_over
 from autopod_nb.models.money import show_usd
@@ -64,7 +65,8 @@ def _of_job(job: JobData, pod: PodData, rules: Rules, now_s: float) -> Iterator[
             f"{job.job_id} on pod {pod.pod_id} has made no progress for {_minutes(now_s - job.progress_s)}, and the pod"
             f" costs {hourly} an hour. Wait on, open ComfyUI, `%autopod cancel {job.job_id}`, or kill the pod."
         )
-        yield _alert(AlertKind.STUCK, Level.WARNING, text, pod, job)
+        stuck = _alert(AlertKind.STUCK, Level.WARNING, text, pod, job)
+        yield replace(stuck, grants_minutes=rules.stuck_minutes)
     limit = job.spec.pod_config.max_cost_usd
     if job.limit is not LimitLevel.FINE and limit is not None and job.state is not JobState.COLLECTING:
         how = "has reached 90 % of" if job.limit is LimitLevel.NEAR else "has reached"

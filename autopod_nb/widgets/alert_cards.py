@@ -29,7 +29,9 @@ class _AlertCard:
         self._text = W.HTML(layout=W.Layout(flex="1 1 320px"))
         buttons = []
         if alert.kind is AlertKind.STUCK and (job_id := alert.job_id) is not None:
-            wait = button("Wait 5 more", "Give the job the same time again", lambda: cards.keep_waiting(job_id))
+            more = "on" if alert.grants_minutes is None else f"{alert.grants_minutes:g} more"
+            help_ = "Give the job this many minutes before the next warning"
+            wait = button(f"Wait {more}", help_, lambda: cards.keep_waiting(job_id))
             mark(wait, ActionName.KEEP_WAITING, job_id)
             buttons.append(wait)
         self._pod_buttons: PodButtons | None = None

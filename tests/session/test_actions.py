@@ -115,9 +115,9 @@ def test_jobs_are_cancelled_queued_again_and_kept_waiting_for(live: Live, desk: 
     """Running a job again by two roads makes one job, whose name comes as news."""
     pod_id = live.rent()
     heard: list[News] = []
-    panels: list[str] = []
+    panels: list[tuple[str, str]] = []
     off = desk.listen(heard.append)
-    desk.on(ActionName.AGAIN, _keeps(panels))
+    desk.on_again(lambda old, new: panels.append((old, new)))
     job = live.submit("slow", "again", pod_id=pod_id)
     live.until_rendering(job)
     assert desk.act(press(ActionName.KEEP_WAITING, "again")).text == "Job again has the same time again."
@@ -126,7 +126,7 @@ def test_jobs_are_cancelled_queued_again_and_kept_waiting_for(live: Live, desk: 
     news = _until_news(desk, 1)
     desk.close()
     assert (news.text, news.bad, news.action_id) == ("Job again is queued again as again-2.", False, twice.action_id)
-    assert (heard, panels) == ([news], ["again-2"])
+    assert (heard, panels) == ([news], [("again", "again-2")])
     assert [name for name in live.session.snapshot.jobs if name.startswith("again")] == ["again", "again-2"]
     for name in ("again-2", "again"):
         assert desk.act(press(ActionName.CANCEL, name)).taken

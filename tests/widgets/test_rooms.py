@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -98,11 +99,17 @@ def test_a_warning_has_the_buttons_that_help_and_goes_with_its_cause() -> None:
     opened: list[str] = []
     made = AlertCards(NOBODY, answer(), opened.append)
     stuck = Alert(
-        kind=AlertKind.STUCK, level=Level.WARNING, text=EVIL, key="stuck", pod_id=POD.pod_id, job_id="portrait"
+        kind=AlertKind.STUCK,
+        level=Level.WARNING,
+        text=EVIL,
+        key="stuck",
+        pod_id=POD.pod_id,
+        job_id="portrait",
+        grants_minutes=Decimal(7),
     )
     limit = Alert(kind=AlertKind.LIMIT, level=Level.WARNING, text="90 % of the day's limit", key="limit")
     made.draw(alerted(stuck, limit))
-    assert buttons(made.root) == ["Wait 5 more", "Kill 3fa2c1", "Open ComfyUI"]
+    assert buttons(made.root) == ["Wait 7 more", "Kill 3fa2c1", "Open ComfyUI"]
     assert "<script>" not in shown(made.root)
     assert "<img" not in shown(made.root)
     next(w for w in everything(made.root) if isinstance(w, W.Button) and w.description == "Open ComfyUI").click()
