@@ -15,7 +15,7 @@ _ROOT = Path(__file__).parents[1]
 _PACKAGE = "autopod_nb"
 _LOCALPOD = "localpod"
 _FLOORS: dict[str, int] = {
-    **dict.fromkeys(("errors", "clock", "threads", "config", "config_file", "config_model", "log"), 0),
+    **dict.fromkeys(("errors", "clock", "threads", "listener", "config", "config_file", "config_model", "log"), 0),
     "models": 1,
     **dict.fromkeys(("providers", "ssh", "comfyui", "storage", "web"), 2),
     **dict.fromkeys(("pods", "jobs"), 3),

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import selectors
 import socket
 import threading
 from collections.abc import Callable
 
 from autopod_nb.clock import Clock, Deadline, SystemClock
 from autopod_nb.config import Secret
+from autopod_nb.listener import Listener
 from autopod_nb.log import hide
 from autopod_nb.models.action import Action, ActionAnswer
 from autopod_nb.threads import ServiceThread
@@ -69,11 +69,10 @@ class ControlServer:
         self._talks: dict[ServiceThread, tuple[socket.socket, Deadline]] = {}
         self._count = 0
         self._closed = False
-        self._listener = socket.create_server((HOST, 0), backlog=64)
-        self._listener.settimeout(0)  # whoever knocked may be gone again when we accept
-        self.port: int = self._listener.getsockname()[1]
-        self._wake_up, self._woken = socket.socketpair()
-        self._acceptor = ServiceThread(f"autopod-control-{self.port}", self._accept).start()
+        sock = socket.create_server((HOST, 0), backlog=64)
+        self.port: int = sock.getsockname()[1]
+        name = f"autopod-control-{self.port}"
+        self._listener = Listener(sock, name, self._serve, before_wait=self._cut_overdue).start()
 
     def __repr__(self) -> str:
         return f"<ControlServer on port {self.port}>"
@@ -81,30 +80,16 @@ class ControlServer:
     def close(self) -> None:
         """Close the port and every connection; its threads have ended then. Safe to call twice."""
         with self._lock:
-            first, self._closed = not self._closed, True
+            self._closed = True
             talks = dict(self._talks)
-        self._acceptor.stop()
-        if first:
-            with contextlib.suppress(OSError):
-                self._wake_up.send(b"x")
+        self._listener.close()
         for sock, _ in talks.values():
             _cut(sock)
         deadline = Deadline(self._clock, _CLOSE_S)
-        for thread in (self._acceptor, *talks):
+        threads: list[Listener | ServiceThread] = [self._listener, *talks]
+        for thread in threads:
             if not thread.join(deadline.left_s()):
                 _log.warning("a request of the control server on port %s does not end", self.port)
-        if first:
-            self._wake_up.close()
-
-    def _accept(self, stop: threading.Event) -> None:
-        with self._listener, self._woken, selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            while not stop.is_set():
-                selector.select(self._cut_overdue())
-                with contextlib.suppress(OSError):  # nobody there, or gone again
-                    sock, _ = self._listener.accept()
-                    self._serve(sock)
 
     def _cut_overdue(self) -> float | None:
         """End requests that take too long. Returns the seconds until the next may; None as long as there is none."""

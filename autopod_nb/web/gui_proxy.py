@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-import selectors
 import socket
 import threading
 
 from autopod_nb.clock import Deadline, SystemClock
+from autopod_nb.listener import Listener
 from autopod_nb.threads import ServiceThread
 from autopod_nb.web.gui_door import Door
 from autopod_nb.web.gui_head import make_head
@@ -70,12 +70,10 @@ class GuiProxy:
         self._talks: set[ServiceThread] = set()
         self._count = 0
         self._closed = False
-        self._listener = socket.create_server((HOST, 0), backlog=128)
-        self._listener.settimeout(0)  # whoever knocked may be gone again when we accept
-        self.port: int = self._listener.getsockname()[1]
+        sock = socket.create_server((HOST, 0), backlog=128)
+        self.port: int = sock.getsockname()[1]
         self._door = Door(self.prefix, port=self.port, pod_port=upstream_port)
-        self._wake_up, self._woken = socket.socketpair()
-        self._acceptor = ServiceThread(f"autopod-gui-{self.port}", self._accept).start()
+        self._listener = Listener(sock, f"autopod-gui-{self.port}", self._serve).start()
 
     def __repr__(self) -> str:
         return f"<GuiProxy on port {self.port} to port {self.upstream_port}>"
@@ -94,31 +92,17 @@ class GuiProxy:
     def close(self) -> None:
         """Close the port and every connection; its threads have ended then. Safe to call twice."""
         with self._lock:
-            first, self._closed = not self._closed, True
+            self._closed = True
             talks = list(self._talks)
-        self._acceptor.stop()
-        if first:
-            with contextlib.suppress(OSError):
-                self._wake_up.send(b"x")
+        self._listener.close()
         for talk in talks:
             talk.stop()
         self._lines.end()
         deadline = Deadline(SystemClock(), _CLOSE_S)
-        for thread in (self._acceptor, *talks):
+        threads: list[Listener | ServiceThread] = [self._listener, *talks]
+        for thread in threads:
             if not thread.join(deadline.left_s()):
                 _log.warning("a connection of the proxy on port %s does not end", self.port)
-        if first:
-            self._wake_up.close()
-
-    def _accept(self, stop: threading.Event) -> None:
-        with self._listener, self._woken, selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            while not stop.is_set():
-                selector.select()
-                with contextlib.suppress(OSError):  # nobody there, or gone again
-                    sock, _ = self._listener.accept()
-                    self._serve(sock)
 
     def _serve(self, sock: socket.socket) -> None:
         with self._lock:
