@@ -43,6 +43,8 @@ VERBS: tuple[Verb, ...] = (
                    example="%autopod connect --max-cost 2"),
             Option("--idle-minutes", "the pod ends after this long without work", kind=Kind.MINUTES, metavar="N",
                    example="%autopod connect --idle-minutes 5"),
+            Option("--pods", "so many at once, which share the jobs", kind=Kind.COUNT, metavar="N",
+                   example="%autopod connect --pods 3"),
             Option("--dry-run", DRY_RUN, kind=Kind.FLAG, example="%autopod connect --dry-run"),
             Option("--yes", _YES + "a pod over 1 USD an hour", kind=Kind.FLAG,
                    example="%autopod connect --gpu 4090 --gpu-count 2 --yes"),

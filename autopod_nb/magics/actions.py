@@ -64,16 +64,18 @@ def connect(args: Namespace) -> object:
         volume_gb=args.volume,
         session_limit_usd=args.max_cost,
         idle_minutes=args.idle_minutes,
+        pods=args.pods or 1,
     )
     session = open_session(args.provider)
     plan = session.plan(request)
     if args.dry_run:
         return plan_text(plan, ())
     if plan.needs_yes and not args.yes:
-        price = f"{plan.offer.label} costs {plan.offer.price_per_hour_usd} USD an hour"
+        price = f"{plan.label} costs {plan.price_per_hour_usd} USD an hour"
         limit = session.settings.confirm_above_usd_per_hour
-        raise UsageError(f"{price}, more than {limit}: say --yes to rent it, or ask for a smaller one.")
-    session.connect(plan)
+        raise UsageError(f"{price}, more than {limit}: say --yes to rent it, or ask for less.")
+    for _ in range(request.pods):
+        session.connect(plan)
     return session
 
 

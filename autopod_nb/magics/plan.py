@@ -19,17 +19,20 @@ NOTHING_MADE = "Dry run: nothing was made, uploaded or charged."
 
 
 def pod_lines(plan: PodPlan, *, for_jobs: bool = False) -> list[str]:
-    """The pod that would be rented, for *for_jobs* only or to stay."""
-    offer = plan.offer
+    """The pods that would be rented, for *for_jobs* only or to stay."""
+    offer, count = plan.offer, plan.request.pods
     where = f" ({words.clean(offer.where)})" if offer.where else ""
     end = "when its jobs are done" if for_jobs else f"after {_plain(plan.idle_minutes)} minutes without work"
     limit = "no limit" if plan.session_limit_usd is None else f"${plan.session_limit_usd:.2f}"
     price = words.price(offer.price_per_hour_usd, offer.kind)
+    what, it = ("Pod", "It ends") if count == 1 else (f"{count} pods", "Each ends")
     lines = [
-        f"Pod to rent: {offer.label} with {offer.vram_gb} GB each, from {offer.provider}{where}, {price}",
+        f"{what} to rent: {offer.label} with {offer.vram_gb} GB each, from {offer.provider}{where}, {price}",
         *_shape_lines(offer),
-        f"It ends {end}. Limit of the session: {limit}.",
+        f"{it} {end}. Limit of the session: {limit}.",
     ]
+    if count > 1:
+        lines.append(f"Together they cost {words.price(plan.price_per_hour_usd, offer.kind)}.")
     if plan.needs_yes:
         lines.append("It is so dear that it wants --yes.")
     if plan.fallbacks:

@@ -37,6 +37,7 @@ class PodRequest:
         disk_gb: container disk.
         volume_gb: volume of the pod.
         network_volume: id of a network volume.
+        pods: so many of them.
     """
 
     provider: str | None = None
@@ -55,6 +56,7 @@ class PodRequest:
     disk_gb: int | None = None
     volume_gb: int | None = None
     network_volume: str | None = None
+    pods: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,7 @@ class PodPlan:
 
     Attributes:
         request: what was asked.
-        offer: what would be rented.
+        offer: what would be rented, as many times as was asked for.
         fallbacks: what is tried next, in order, when that is not to be had or does not come up.
         session_limit_usd: limit of the session, None for none.
         idle_minutes: the pod ends after this long without work.
@@ -78,6 +80,21 @@ class PodPlan:
     needs_yes: bool
     notes: tuple[str, ...] = ()
     fallbacks: tuple[Offer, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What would be rented, for a person: ``A40 × 1``, ``3 pods of A40 × 1``."""
+        return label_of(self.offer, self.request.pods)
+
+    @property
+    def price_per_hour_usd(self) -> Decimal:
+        """Of all of its pods together."""
+        return self.offer.price_per_hour_usd * self.request.pods
+
+
+def label_of(offer: Offer, pods: int) -> str:
+    """So many pods of an offer, for a person."""
+    return offer.label if pods == 1 else f"{pods} pods of {offer.label}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import Level
 from autopod_nb.session import books
 from autopod_nb.session.commands import Cancel, Submit
-from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, SubmitPrompt, UploadInputs
+from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, SubmitPrompt
 from autopod_nb.session.job_events import (
     FetchFailed,
     InputsUploaded,
@@ -27,9 +27,8 @@ from autopod_nb.session.step import Step
 
 _RETRY_S = (2.0, 5.0, 15.0, 30.0, 60.0)  # before fetching is tried again; a guess
 _REST_S = 10.0  # within that a line that is lost is known as lost; a guess
-_ON_THE_SERVER = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
+ON_THE_SERVER = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
 _OVER = (PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
-_WITH_ROOM = (PodState.READY, PodState.BUSY)
 
 
 def submit(step: Step, message: Submit) -> None:
@@ -60,33 +59,6 @@ def written(step: Step, message: JobWritten) -> None:
 
 def _will_serve(pod: PodData, job: JobData) -> bool:
     return pod.state not in _OVER and pod.ending is None and job.pod_wish in (None, pod.pod_id)
-
-
-def hand_out(step: Step) -> None:
-    """Give waiting jobs to pods that have room, in order."""
-    for pod_id in list(step.pods):
-        while (pod := step.pods[pod_id]).state in _WITH_ROOM and _answers(step, pod):
-            rendering = [job for job in step.jobs_of(pod) if job.state in _ON_THE_SERVER]
-            waiting = next((name for name in step.queue if _may_take(step.job(name), pod_id)), None)
-            if waiting is None or len(rendering) >= step.rules.depth:
-                break
-            _take(step, pod, step.job(waiting))
-
-
-def _answers(step: Step, pod: PodData) -> bool:
-    return pod.ending is None and pod.silent_since_s is None and pod.rest_until_s <= step.now.s
-
-
-def _may_take(job: JobData, pod_id: str) -> bool:
-    return job.recorded and job.pod_wish in (None, pod_id)
-
-
-def _take(step: Step, pod: PodData, job: JobData) -> None:
-    step.queue = tuple(name for name in step.queue if name != job.job_id)
-    step.put_pod(replace(pod, active=(*pod.active, job.job_id)))
-    job = replace(job, pod_id=pod.pod_id, kind=pod.offer.kind, taken=step.now, progress_s=step.now.s)
-    step.move(job, JobEvent.TAKEN)
-    step.emit(UploadInputs(pod_id=pod.pod_id, spec=job.spec, attempt=job.attempt))
 
 
 def _current(step: Step, job_id: str, attempt: int) -> JobData | None:
@@ -148,9 +120,14 @@ def step_failed(step: Step, message: StepFailed) -> None:
 
 def try_again(step: Step, job: JobData, why: str) -> None:
     """Back into the queue with a new attempt number, as often as the rules allow; then the end."""
-    if job.state not in _ON_THE_SERVER or job.attempt >= step.rules.attempts:
+    if job.state not in ON_THE_SERVER or job.attempt >= step.rules.attempts:
         fail(step, job, f"{why} It was tried {job.attempt} times: run it again when the pod works.")
-        return
+    else:
+        give_back(step, job, why)
+
+
+def give_back(step: Step, job: JobData, why: str) -> None:
+    """Back into the queue, in front, with a new attempt number."""
     _leave_pod(step, job)
     prompt_id = make_prompt_id(job.uid, job.attempt + 1)
     fresh = replace(job, attempt=job.attempt + 1, prompt_id=prompt_id, pod_id=None, posted=False, made=())
@@ -190,7 +167,7 @@ def _fetch(step: Step, job: JobData, result: PromptResult | None) -> None:
 
 def left_on_pod(step: Step, job: JobData) -> None:
     """Its pod was stopped while nobody looked: what it made may be there, and was paid for."""
-    if job.posted and job.cancel is None and job.state in _ON_THE_SERVER:
+    if job.posted and job.cancel is None and job.state in ON_THE_SERVER:
         if job.state is JobState.UPLOADING:
             job = step.move(job, JobEvent.ACCEPTED)
         step.move(replace(job, progress_s=step.now.s), JobEvent.ENDED)

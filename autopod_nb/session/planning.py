@@ -8,7 +8,7 @@ from decimal import ROUND_UP, Decimal
 from autopod_nb.config import Settings
 from autopod_nb.errors import NoCapacity, UsageError, nearest
 from autopod_nb.models.offer import STOCK_ORDER, Offer, OfferQuery, PodShape, Stock, gpu_key
-from autopod_nb.session.commands import PodPlan, PodRequest
+from autopod_nb.session.commands import PodPlan, PodRequest, label_of
 
 _MINUTES_AN_HOUR = 60
 _CENT = Decimal("0.01")
@@ -69,13 +69,14 @@ def make_plan(request: PodRequest, offers: Sequence[Offer], settings: Settings) 
     _require_positive("--max-cost", limit)
     _require_positive("--idle-minutes", idle_minutes)
     chosen, notes = _choose(request, _fitting(request, offers, settings), settings.gpu_preferences)
-    if limit is not None and limit * _MINUTES_AN_HOUR < chosen[0].price_per_hour_usd:
-        least = (chosen[0].price_per_hour_usd / _MINUTES_AN_HOUR).quantize(_CENT, rounding=ROUND_UP)
+    hourly_usd = [offer.price_per_hour_usd * request.pods for offer in chosen]
+    if limit is not None and limit * _MINUTES_AN_HOUR < hourly_usd[0]:
+        least = (hourly_usd[0] / _MINUTES_AN_HOUR).quantize(_CENT, rounding=ROUND_UP)
         raise UsageError(
-            f"--max-cost {limit} is less than one minute of {chosen[0].label} costs, so nothing could come of it:"
-            f" say at least {least}."
+            f"--max-cost {limit} is less than one minute of {label_of(chosen[0], request.pods)} costs, so nothing"
+            f" could come of it: say at least {least}."
         )
-    needs_yes = [offer.price_per_hour_usd > settings.confirm_above_usd_per_hour for offer in chosen]
+    needs_yes = [price > settings.confirm_above_usd_per_hour for price in hourly_usd]
     fallbacks = [offer for offer, asks in zip(chosen[1:], needs_yes[1:], strict=True) if needs_yes[0] or not asks]
     return PodPlan(
         request=request,

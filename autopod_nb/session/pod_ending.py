@@ -83,11 +83,20 @@ def _leave_jobs(step: Step, pod: PodData, why: str, *, but: Sequence[str] = ()) 
             job_steps.fail(step, job, f"Its results are not here: {why}.")
         elif job.cancel is not None:
             job_steps.end_cancelled(step, job)
-        elif pod.ending is not None:
+        elif pod.ending is not None and not goes_elsewhere(step, pod, job):
             _give_up(step, job, why)
+        elif pod.ending is not None:
+            job_steps.give_back(step, job, f"{why[:1].upper()}{why[1:]}.")
         else:
             job_steps.try_again(step, job, f"{why[:1].upper()}{why[1:]}.")
     forsake(step, step.pods[pod.pod_id], why)
+
+
+def goes_elsewhere(step: Step, pod: PodData, job: JobData) -> bool:
+    """Whether another pod will take a job of a pod that a person or a limit ends: it is no fault of the job's."""
+    others = (other for other in step.pods.values() if other.pod_id != pod.pod_id)
+    free = job.pod_wish is None and job.cancel is None
+    return free and any(other.ending is None and other.state not in ENDING for other in others)
 
 
 def _give_up(step: Step, job: JobData, why: str) -> None:

@@ -23,6 +23,7 @@ from autopod_nb.session.events import (
     PodTerminated,
     StillBilling,
 )
+from autopod_nb.session.hand_out import hand_out
 from autopod_nb.session.state import Ending, PodData, WhyCancel
 from autopod_nb.session.step import Step
 
@@ -114,7 +115,11 @@ def stop(step: Step, message: StopPod) -> None:
         return
     if message.now:
         for job in step.jobs_of(pod):
-            job_steps.request_cancel(step, job, WhyCancel.POD, f"pod {pod.pod_id} was stopped")
+            why = f"pod {pod.pod_id} was stopped"
+            if not pod_ending.goes_elsewhere(step, pod, job):
+                job_steps.request_cancel(step, job, WhyCancel.POD, why)
+            elif job.state in job_steps.ON_THE_SERVER:
+                job_steps.give_back(step, job, why)
     pod_ending.forsake(step, pod, f"pod {pod.pod_id} takes no more work")
 
 
@@ -188,7 +193,7 @@ def end_again(step: Step, pod: PodData) -> None:
 
 def settle(step: Step) -> None:
     """After each message: does a pod work, rest, or end?"""
-    job_steps.hand_out(step)
+    hand_out(step)
     for pod_id in list(step.pods):
         pod = step.pods[pod_id]
         if pod.state is PodState.READY and pod.active:

@@ -142,3 +142,17 @@ def test_what_the_person_says_counts_before_the_settings() -> None:
 def test_wishes_that_contradict_each_other_are_refused(request_: PodRequest, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         make_query(request_, SETTINGS)
+
+
+def test_several_pods_are_asked_about_and_limited_by_what_they_cost_together() -> None:
+    few = make_plan(PodRequest(pods=2), OFFERS, SETTINGS)
+    assert (few.needs_yes, few.price_per_hour_usd, few.label) == (False, Decimal("0.70"), "2 pods of A40 × 1")
+    assert order(few) == ["A40 community", "A40 secure", "RTX A6000 secure", "RTX A5000 secure"]
+    many = make_plan(PodRequest(pods=3), OFFERS, SETTINGS)
+    assert (many.needs_yes, many.price_per_hour_usd) == (True, Decimal("1.05"))
+    dear_fallbacks = make_plan(
+        PodRequest(pods=2, gpu="A40"), OFFERS, replace(SETTINGS, confirm_above_usd_per_hour=Decimal("0.75"))
+    )
+    assert order(dear_fallbacks) == ["A40 community"], "the other would have to be asked about"
+    with pytest.raises(UsageError, match=r"less than one minute of 3 pods of A40 × 1 costs.*say at least 0\.02"):
+        make_plan(PodRequest(pods=3, session_limit_usd=Decimal("0.01")), OFFERS, SETTINGS)

@@ -554,6 +554,46 @@ def test_late_answers_do_not_bring_a_pod_back(late: events.Message) -> None:
     assert story.pod().state is PodState.TERMINATING
 
 
+@pytest.mark.parametrize("how", ["kill", "stop now"])
+def test_what_a_person_ends_gives_its_jobs_to_the_pods_that_stay(how: str) -> None:
+    """As often as a person likes: it is no fault of the job's."""
+    story = Story()
+    for pod_id in ("p1", "p2", "p3"):
+        story.boot(pod_id)
+    story.submit("j1")
+    for left in ("p1", "p2"):
+        assert story.job("j1").pod_id == left
+        story.run("j1")
+        kill = commands.KillPod(pod_id=left) if how == "kill" else commands.StopPod(pod_id=left, now=True)
+        story.tell(kill)
+        assert [effect.pod_id for effect in story.take(TerminateAtProvider)] == [left]
+        story.tell(events.PodTerminated(pod_id=left))
+    assert (story.job("j1").pod_id, story.job("j1").attempt) == ("p3", 3)
+    story.tell(commands.KillPod(pod_id="p3"))
+    assert story.job("j1").state is JobState.CANCELLED
+
+
+def test_a_session_that_closes_gives_no_job_to_a_pod_that_ends_as_well() -> None:
+    story = Story()
+    story.boot("p1")
+    story.boot("p2")
+    story.submit("j1")
+    story.run("j1")
+    story.tell(commands.CloseSession())
+    story.pass_time(40)
+    assert story.job("j1").state is JobState.CANCELLED
+    assert {effect.pod_id for effect in story.take(TerminateAtProvider)} == {"p1", "p2"}
+
+
+def test_each_pod_gets_a_job_before_any_has_a_second_one_behind_it() -> None:
+    story = Story()
+    for pod_id in ("p1", "p2", "p3"):
+        story.boot(pod_id)
+    for number in range(1, 9):
+        story.submit(f"j{number}")
+    assert [story.job(f"j{number}").pod_id for number in range(1, 9)] == [*["p1", "p2", "p3"] * 2, None, None]
+
+
 def test_jobs_that_ask_for_a_pod_run_there_and_nowhere_else() -> None:
     story = Story()
     story.boot("p1")
