@@ -55,6 +55,7 @@ JOB_TABLE: dict[tuple[JobState, JobEvent], JobState] = {
     (_S.UPLOADING, _E.POD_LOST): _S.QUEUED,
     (_S.SUBMITTED, _E.POD_LOST): _S.QUEUED,
     (_S.RUNNING, _E.POD_LOST): _S.QUEUED,
+    (_S.COLLECTING, _E.POD_LOST): _S.QUEUED,  # its results went with the pod
     **{(state, _E.FAIL): _S.FAILED for state in _ACTIVE},
     **{(state, _E.CANCEL): _S.CANCELLED for state in _ACTIVE},
 }

@@ -120,7 +120,7 @@ def step_failed(step: Step, message: StepFailed) -> None:
 
 def try_again(step: Step, job: JobData, why: str) -> None:
     """Back into the queue with a new attempt number, as often as the rules allow; then the end."""
-    if job.state not in ON_THE_SERVER or job.attempt >= step.rules.attempts:
+    if job.state not in (*ON_THE_SERVER, JobState.COLLECTING) or job.attempt >= step.rules.attempts:
         fail(step, job, f"{why} It was tried {job.attempt} times: run it again when the pod works.")
     else:
         give_back(step, job, why)
@@ -130,7 +130,9 @@ def give_back(step: Step, job: JobData, why: str) -> None:
     """Back into the queue, in front, with a new attempt number."""
     _leave_pod(step, job)
     prompt_id = make_prompt_id(job.uid, job.attempt + 1)
-    fresh = replace(job, attempt=job.attempt + 1, prompt_id=prompt_id, pod_id=None, posted=False, made=())
+    fresh = replace(
+        job, attempt=job.attempt + 1, prompt_id=prompt_id, pod_id=None, posted=False, made=(), retries=0, retry_s=None
+    )
     job = step.move(replace(fresh, track=Track(), taken=None, preview=b"", preview_type=""), JobEvent.POD_LOST)
     step.prompts[job.prompt_id] = job.job_id
     step.queue = (job.job_id, *step.queue)

@@ -79,21 +79,25 @@ def _leave_jobs(step: Step, pod: PodData, why: str, *, but: Sequence[str] = ()) 
     for job in step.jobs_of(step.pods[pod.pod_id]):
         if job.job_id in but:
             continue
-        if job.state is JobState.COLLECTING:
-            job_steps.fail(step, job, f"Its results are not here: {why}.")
+        if job.state is JobState.COLLECTING and (pod.ending is not None or not goes_elsewhere(step, pod, job)):
+            job_steps.fail(step, job, f"Its results are not here: {why.rstrip('.')}.")
         elif job.cancel is not None:
             job_steps.end_cancelled(step, job)
         elif pod.ending is not None and not goes_elsewhere(step, pod, job):
             _give_up(step, job, why)
         elif pod.ending is not None:
-            job_steps.give_back(step, job, f"{why[:1].upper()}{why[1:]}.")
+            job_steps.give_back(step, job, _sentence(why))
         else:
-            job_steps.try_again(step, job, f"{why[:1].upper()}{why[1:]}.")
+            job_steps.try_again(step, job, _sentence(why))
     forsake(step, step.pods[pod.pod_id], why)
 
 
+def _sentence(why: str) -> str:
+    return f"{why[:1].upper()}{why[1:].rstrip('.')}."
+
+
 def goes_elsewhere(step: Step, pod: PodData, job: JobData) -> bool:
-    """Whether another pod will take a job of a pod that a person or a limit ends: it is no fault of the job's."""
+    """Whether another pod will take a job of a pod that ends."""
     others = (other for other in step.pods.values() if other.pod_id != pod.pod_id)
     free = job.pod_wish is None and job.cancel is None
     return free and any(other.ending is None and other.state not in ENDING for other in others)

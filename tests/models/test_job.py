@@ -69,9 +69,10 @@ def test_whatever_is_not_over_can_fail_and_be_cancelled() -> None:
     assert moves(JOB_TABLE, S, E.CANCEL) == dict.fromkeys(active, S.CANCELLED)
 
 
-def test_a_pod_that_died_gives_back_what_it_had_not_finished() -> None:
-    """What is being collected was finished: its results lie on the pod's volume."""
-    assert moves(JOB_TABLE, S, E.POD_LOST) == dict.fromkeys((S.UPLOADING, S.SUBMITTED, S.RUNNING), S.QUEUED)
+def test_a_pod_that_is_gone_gives_back_what_is_not_here() -> None:
+    """What is being collected, too: of a pod that is gone no volume is left."""
+    taken = (S.UPLOADING, S.SUBMITTED, S.RUNNING, S.COLLECTING)
+    assert moves(JOB_TABLE, S, E.POD_LOST) == dict.fromkeys(taken, S.QUEUED)
 
 
 def test_a_job_that_was_cached_or_ended_unseen_is_collected_without_having_run() -> None:

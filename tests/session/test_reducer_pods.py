@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from autopod_nb.comfyui.monitor_events import Connected, Disconnected
-from autopod_nb.models.event import NodeExecuted
+from autopod_nb.models.event import NodeExecuted, PromptOver
 from autopod_nb.models.job import JobState, RemoteFile
 from autopod_nb.models.money import MoneyKind, Purpose
 from autopod_nb.models.pod import ObservedState, PodState
@@ -552,6 +552,23 @@ def test_late_answers_do_not_bring_a_pod_back(late: events.Message) -> None:
     story.tell(commands.KillPod(pod_id="p1"))
     story.tell(late)
     assert story.pod().state is PodState.TERMINATING
+
+
+def test_results_that_went_with_a_pod_are_made_again_where_there_is_another_pod() -> None:
+    story = Story()
+    story.boot("p1")
+    story.boot("p2")
+    for job_id, pod_id in (("j1", None), ("j2", "p1")):
+        story.submit(job_id, pod_id=pod_id)
+        story.run(job_id)
+        story.tell(events.PodMessage(pod_id="p1", event=PromptOver(prompt_id=story.job(job_id).prompt_id)))
+        assert story.job(job_id).state is JobState.COLLECTING
+    story.tell(job_events.FetchFailed(job_id="j1", attempt=1, why="The line is cut.", lost=False))
+    story.tell(events.LineLost(pod_id="p1", why="cut."))
+    story.tell(events.PodObserved(pod_id="p1", state=ObservedState.TERMINATED, detail="gone"))
+    j1, j2 = story.job("j1"), story.job("j2")
+    assert (j1.pod_id, j1.attempt, j1.state, j1.retry_s) == ("p2", 2, JobState.UPLOADING, None)
+    assert (j2.state, j2.error) == (JobState.FAILED, "Its results are not here: Pod p1 is gone: gone.")
 
 
 @pytest.mark.parametrize("how", ["kill", "stop now"])
