@@ -79,7 +79,7 @@ def _leave_jobs(step: Step, pod: PodData, why: str, *, but: Sequence[str] = ()) 
     for job in step.jobs_of(step.pods[pod.pod_id]):
         if job.job_id in but:
             continue
-        if job.state is JobState.COLLECTING and (pod.ending is not None or not goes_elsewhere(step, pod, job)):
+        if job.state is JobState.COLLECTING and not goes_elsewhere(step, pod, job):
             job_steps.fail(step, job, f"Its results are not here: {why.rstrip('.')}.")
         elif job.cancel is not None:
             job_steps.end_cancelled(step, job)

@@ -571,6 +571,18 @@ def test_results_that_went_with_a_pod_are_made_again_where_there_is_another_pod(
     assert (j2.state, j2.error) == (JobState.FAILED, "Its results are not here: Pod p1 is gone: gone.")
 
 
+def test_results_that_a_person_gives_up_with_a_pod_are_made_again_by_the_pods_that_stay() -> None:
+    story = Story()
+    story.boot("p1")
+    story.boot("p2")
+    story.submit("j1")
+    story.run("j1")
+    story.tell(events.PodMessage(pod_id="p1", event=PromptOver(prompt_id=story.job("j1").prompt_id)))
+    story.tell(commands.KillPod(pod_id="p1"))
+    assert (story.job("j1").pod_id, story.job("j1").attempt) == ("p2", 2)
+    assert not story.take(StopAtProvider)
+
+
 @pytest.mark.parametrize("how", ["kill", "stop now"])
 def test_what_a_person_ends_gives_its_jobs_to_the_pods_that_stay(how: str) -> None:
     """As often as a person likes: it is no fault of the job's."""
