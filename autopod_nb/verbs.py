@@ -120,6 +120,7 @@ VERBS: tuple[Verb, ...] = (
         example="%autopod stop",
         options=(
             one_pod("%autopod stop"),
+            Option("--all", "every pod of this session", kind=Kind.FLAG, example="%autopod stop --all"),
             Option("--now", "do not finish the running job", kind=Kind.FLAG, example="%autopod stop --now"),
         ),
     ),
@@ -129,6 +130,7 @@ VERBS: tuple[Verb, ...] = (
         example="%autopod kill",
         options=(
             one_pod("%autopod kill"),
+            Option("--all", "every pod of this session", kind=Kind.FLAG, example="%autopod kill --all"),
             Option("--yes", _YES + "lose results that are not here yet", kind=Kind.FLAG,
                    example="%autopod kill --yes"),
         ),

@@ -70,5 +70,5 @@ def test_flags_and_values_are_told_apart_in_the_usage_line() -> None:
     assert BY_NAME["run"].usage.startswith("%autopod run [--job FILE…] [--jobs GLOB] [--max-cost USD]")
     assert BY_NAME["wait"].usage == "%autopod wait [JOB…] [--timeout S]"
     assert BY_NAME["cancel"].usage == "%autopod cancel JOB…"
-    assert BY_NAME["stop"].usage == "%autopod stop [POD] [--now]"
+    assert BY_NAME["stop"].usage == "%autopod stop [POD] [--all] [--now]"
     assert all(option.metavar for _, option in OPTIONS if not option.positional and option.kind is not Kind.FLAG)

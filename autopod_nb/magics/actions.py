@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.errors import JobFailed, UsageError
 from autopod_nb.magics.adoption import adopt
 from autopod_nb.magics.costs import costs, reconcile
 from autopod_nb.magics.doctor import doctor
+from autopod_nb.magics.ending import detach, disconnect, kill, stop
 from autopod_nb.magics.export import export, read_history
 from autopod_nb.magics.gpus import gpus, market_request
 from autopod_nb.magics.gui import gui
@@ -41,9 +41,7 @@ if TYPE_CHECKING:
     from autopod_nb.session.manager import Session
 
 
-_TAKEN_WITHIN_S = 2.0  # a guess: the session takes a command in some milliseconds
 _SHOWN = 5
-_ENDING = (PodState.DRAINING, PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
 
 
 def run_verb(parsed: Parsed) -> object:
@@ -71,9 +69,9 @@ def connect(args: Namespace) -> object:
     if args.dry_run:
         return plan_text(plan, ())
     if plan.needs_yes and not args.yes:
-        price = f"{plan.label} costs {plan.price_per_hour_usd} USD an hour"
+        price = f"{plan.label} would cost {plan.price_per_hour_usd} USD an hour"
         limit = session.settings.confirm_above_usd_per_hour
-        raise UsageError(f"{price}, more than {limit}: say --yes to rent it, or ask for less.")
+        raise UsageError(f"{price}, more than {limit}: say --yes, or ask for less.")
     for _ in range(request.pods):
         session.connect(plan)
     return session
@@ -124,48 +122,9 @@ def cancel(args: Namespace) -> Text:
     return Text(f"Cancelling {', '.join(job.job_id for job in jobs)}.")
 
 
-def stop(args: Namespace) -> Text:
-    """Let a pod finish, fetch and end."""
-    session = running_session()
-    pod_id = session.stop(args.pod, now=args.now)
-    _until_it_begins(session, pod_id)
-    how = "breaks off what runs" if args.now else "finishes its running job"
-    return Text(f"Pod {pod_id} {how}, fetches the results and ends; `%autopod wait` waits for it.")
-
-
-def kill(args: Namespace) -> Text:
-    """Terminate a pod."""
-    session = running_session()
-    pod_id = session.kill(args.pod, yes=args.yes)
-    _until_it_begins(session, pod_id)
-    return Text(f"Pod {pod_id} is being terminated.")
-
-
-def _until_it_begins(session: Session, pod_id: str) -> None:
-    """Let the session take the command, or a `%autopod wait` right behind it would find nothing to wait for."""
-    deadline = Deadline(SystemClock(), _TAKEN_WITHIN_S)
-    while (pod := (snapshot := session.snapshot).pods.get(pod_id)) is not None and pod.state not in _ENDING:
-        if deadline.passed or session.closed:
-            return
-        session.wait_newer(snapshot.number, deadline.left_s(1.0))
-
-
 def keep(args: Namespace) -> Text:
     """Begin a pod's idle countdown anew."""
     return Text(running_session().keep_alive(args.pod))
-
-
-def detach(args: Namespace) -> Text:
-    """Leave a pod running."""
-    return Text(running_session().detach(args.pod))
-
-
-def disconnect(args: Namespace) -> Text:
-    """Let go of a machine that nobody can end."""
-    session = running_session()
-    pod_id = session.disconnect(args.pod)
-    _until_it_begins(session, pod_id)
-    return Text(f"{pod_id} finishes its running job and is let go then; nothing on the machine ends.")
 
 
 def history(args: Namespace) -> object:

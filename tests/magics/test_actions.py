@@ -87,6 +87,12 @@ class TestRefusals:
             ("%autopod wait nowhere", "No job 'nowhere'"),
             ("%autopod kill nowhere", "No pod 'nowhere'"),
             ("%autopod stop", "No pod is running"),
+            ("%autopod stop --all", "No pod is running"),
+            ("%autopod kill x --all", "name one pod, or say --all alone"),
+            (
+                "%autopod connect --pods 3 --max-cost 9",
+                "3 pods of A40 × 1 would cost 1.20 USD an hour, more than 1: say",
+            ),
             ("%%comfyjob img2vid-basi\ninputs: {}", "Did you mean 'img2vid-basic'?"),
             ("%%comfyjob img2vid-basic\ninputs:\n  image: $nowhere", "nowhere"),
             ("%%comfyjob img2vid-basic --pod nowhere --dry-run\n" + BODY, "No pod 'nowhere' takes jobs"),
@@ -239,10 +245,23 @@ class TestAPod:
         assert len(worth(shell, "%autopod history")) >= 4  # type: ignore[arg-type]  # a DataFrame
         assert len(worth(shell, "%autopod history --limit 2")) == 2  # type: ignore[arg-type]  # a DataFrame
 
+    def test_several_pods_are_rented_and_ended_together(self, shell: InteractiveShell) -> None:
+        before = set(session_now().snapshot.pods)
+        assert "2 pods to rent: A40 × 1" in str(worth(shell, "%autopod connect --pods 2 --dry-run"))
+        worth(shell, "%autopod connect --pods 2")
+        pods = set(session_now().snapshot.pods) - before
+        assert len(pods) == 2
+        assert refusal(shell, "%autopod stop").startswith("UsageError: Several pods are running, so name one: ")
+        said = str(worth(shell, "%autopod kill --all"))
+        assert {f"Pod {pod_id} is being terminated." for pod_id in pods} == set(said.splitlines())
+        run(shell, "%autopod wait")
+        assert all(session_now().snapshot.pods[pod_id].over for pod_id in pods)
+
     def test_a_job_without_a_pod_rents_one_that_ends_with_it(self, shell: InteractiveShell) -> None:
+        before = set(session_now().snapshot.pods)
         result, text = run(shell, f"%%comfyjob img2vid-basic --name alone --wait\n{BODY}")
         assert result.success, text
         run(shell, "%autopod wait")
         snapshot = session_now().snapshot
-        assert len(snapshot.pods) == 2
+        assert len(set(snapshot.pods) - before) == 1
         assert all(pod.over for pod in snapshot.pods.values())

@@ -38,7 +38,7 @@ from autopod_nb.verbs import BY_NAME, CELL
         ("run --job a.json -o 2nd", "'2nd' is not the name of a variable"),
         ("cancel", "required: JOB"),
         ("wait --timeout 0", "'0' is not a number of seconds above zero"),
-        ("stop one two", "'two' is one word too many. Usage: %autopod stop [POD] [--now]"),
+        ("stop one two", "'two' is one word too many. Usage: %autopod stop [POD] [--all] [--now]"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do(line: str, message: str) -> None:
