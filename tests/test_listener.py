@@ -44,7 +44,7 @@ def test_it_ends_while_nobody_knocks_and_the_port_is_free_then() -> None:
     listener.close()
     listener.close()
     assert listener.join(_WITHIN_S)
-    assert not listener.alive
+    assert [listener.alive] == [False]
     with pytest.raises(ConnectionRefusedError):
         _knock(listener.port)
 
