@@ -44,6 +44,9 @@ def run() -> int:
     os.environ.setdefault("AUTOPOD_HOME", str(OUTPUT / "autopod-home"))  # leave the user's own ledger alone
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call] # nbformat has no types here
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None  # what was saved is of another run
     client = EchoingClient(
         notebook,
         timeout=CELL_TIMEOUT_S,

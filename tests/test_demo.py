@@ -97,7 +97,7 @@ def test_the_demo_ends_well_and_says_where_the_video_lies_and_what_it_cost(demo:
     assert demo.video.stat().st_size > 0
     assert "demo-output/portrait.mp4" in demo.stdout
     assert "demo-output/quickstart.html" in demo.stdout
-    assert re.search(r"cost: +0\.000\d+ USD \(simulated\)", demo.stdout)
+    assert re.search(r"cost: +0\.00\d+ USD \(simulated\)", demo.stdout)
 
 
 def test_the_page_shows_the_video_itself_and_calls_the_money_simulated(demo: Demo) -> None:

@@ -145,8 +145,8 @@ def _plain(text: str) -> str:
 
 
 def _safe(text: str) -> str:
-    """*text* for HTML. A dollar sign gets a tag of its own, or a notebook takes two prices for a formula."""
-    return escape(text).replace("$", "<span>$</span>")
+    """*text* for HTML. What a formula begins with gets a tag of its own, or a notebook takes two prices for one."""
+    return escape(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
 
 
 def _texts(row: dict[Any, Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import ipywidgets as W  # noqa: N812 - as its own documentation does
 
 from autopod_nb.models.action import ActionName
 from autopod_nb.models.snapshot import Alert, AlertKind, PodView, Snapshot
-from autopod_nb.widgets import card
+from autopod_nb.widgets import card, plain
 from autopod_nb.widgets.controls import Answer, button
 from autopod_nb.widgets.line import mark
 from autopod_nb.widgets.pod_buttons import PodButtons
@@ -26,7 +26,7 @@ class _AlertCard:
     """One warning."""
 
     def __init__(self, alert: Alert, cards: AlertCards) -> None:
-        self._text = W.HTML(layout=W.Layout(flex="1 1 320px"))
+        self._text = plain.text(layout=W.Layout(flex="1 1 320px"))
         buttons = []
         if alert.kind is AlertKind.STUCK and (job_id := alert.job_id) is not None:
             more = "on" if alert.grants_minutes is None else f"{alert.grants_minutes:g} more"
@@ -41,7 +41,8 @@ class _AlertCard:
             if alert.kind is AlertKind.STUCK:
                 buttons.append(button("Open ComfyUI", "See for yourself", lambda: cards.open_gui(pod_id)))
         border = f"4px solid {card.LEVEL_COLOURS[alert.level]}"
-        layout = W.Layout(flex_flow="row wrap", border_left=border, padding="0 0 0 8px", margin="2px 0")
+        look = {"border_left": border, "padding": "0 0 0 8px", "margin": "2px 0"}
+        layout = W.Layout(flex_flow="row wrap", align_items="flex-start", **look)
         self.root = W.HBox([self._text, W.HBox(buttons, layout=W.Layout(flex_flow="row wrap"))], layout=layout)
 
     def draw(self, alert: Alert, pod: PodView | None, *, heal: bool) -> None:
@@ -71,8 +72,8 @@ class AlertCards:
         self.session, self.answer, self.open_gui = session, answer, open_gui
         self._cards: dict[str, _AlertCard] = {}
         self._shown: list[str] = []
-        self._list, self._rest = W.VBox(), W.HTML()
-        self.root = W.VBox([self._list, self._rest])
+        self._list, self._rest = plain.box(), plain.text()
+        self.root = plain.box(self._list, self._rest)
 
     def draw(self, snapshot: Snapshot, *, heal: bool = False) -> None:
         """Follow the warnings. The pump's thread only."""

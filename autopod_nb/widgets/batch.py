@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from autopod_nb.widgets import card, media, render, words
 _ROWS = 30
 _GALLERY = 24
 _MAX_VALUE = 40  # characters of a value that tells jobs of a sweep apart
+_FILE = re.compile(r".*/[^/]+\.[A-Za-z][A-Za-z0-9]{1,4}", re.DOTALL)  # a prompt may hold a slash, too
 _TELLING_PERCENT = 3.0  # before that, no end can be told; a guess
 _ORDER = {state: place for place, state in enumerate(reversed(JobState))}
 
@@ -79,15 +81,14 @@ def costs(views: Sequence[JobView]) -> list[str]:
 
 def swept(view: JobView) -> str:
     """What sets a job of a sweep apart: ``seed=1, image=a.jpg``; empty if it is of none."""
-    return ", ".join(f"{words.clean(name)}={_value(value)}" for name, value in view.swept.items())
+    return ", ".join(f"{words.clipped(name, _MAX_VALUE)}={_value(value)}" for name, value in view.swept.items())
 
 
 def _value(value: JsonValue) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if isinstance(value, str) and "/" in value:
+    if isinstance(value, str) and _FILE.fullmatch(value):
         text = Path(value).name
-    text = words.clean(text)
-    return text if len(text) <= _MAX_VALUE else text[: _MAX_VALUE - 1] + "…"
+    return words.clipped(text, _MAX_VALUE)
 
 
 def shown_rows(batch: BatchView) -> tuple[list[JobView], str]:

@@ -10,7 +10,7 @@ import ipywidgets as W  # noqa: N812 - as its own documentation does
 
 from autopod_nb.models.job import JobState
 from autopod_nb.models.snapshot import PodView, Snapshot
-from autopod_nb.widgets import card
+from autopod_nb.widgets import card, plain
 from autopod_nb.widgets.batch import (
     BatchView,
     batch_html,
@@ -62,7 +62,7 @@ class BatchPanel(SessionPanel):
         self._cancel = button("Cancel all", "End those jobs that are not over", self._press_cancel)
         self._gui = button("Open ComfyUI", "ComfyUI of the jobs' pod, here in the notebook", self._press_gui)
         self._room = GuiRoom(session, self._wake)
-        self._head, self._summary, self._rows, self._gallery = (W.HTML() for _ in range(4))
+        self._head, self._summary, self._rows, self._gallery = (plain.text() for _ in range(4))
         self._bar = W.FloatProgress(min=0, max=100, layout=W.Layout(width="100%"))
         self._preview = W.Image(layout=W.Layout(display="none", max_width="min(100%, 320px)"))
         buttons = [self._cancel, self._gui, self._pod_buttons.stop, self._pod_buttons.kill]

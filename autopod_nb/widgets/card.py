@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from decimal import Decimal
 from html import escape
 
-from autopod_nb.log import redact
 from autopod_nb.models.job import JobState, ResultFile
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
@@ -21,7 +20,7 @@ from autopod_nb.widgets.safe import safe as safe  # noqa: PLC0414 - the same
 
 OK = "var(--jp-success-color1, #2e7d32)"
 BAD = "var(--jp-error-color1, #d32f2f)"
-WARN = "var(--jp-warn-color1, #b26a00)"
+WARN = "var(--jp-warn-color0, #b26a00)"  # the next lighter one cannot be read on white
 ACTIVE = "var(--jp-brand-color1, #1976d2)"
 QUIET = "var(--jp-ui-font-color2, #616161)"
 _CARD = (
@@ -92,7 +91,7 @@ def _result(result: ResultFile) -> str:
 
 
 def _shown_text(node_id: str, text: str) -> str:
-    return f'<div>Node {safe(node_id)} says:</div><pre style="{_PRE}">{escape(redact(text))}</pre>'
+    return f'<div>Node {safe(node_id)} says:</div><pre style="{_PRE}">{escape(words.clean_lines(text))}</pre>'
 
 
 def _failure(view: JobView) -> str:
@@ -103,7 +102,7 @@ def _failure(view: JobView) -> str:
     traceback = view.fault.traceback[-_MAX_TRACEBACK_LINES:] if view.fault is not None else ()
     if not traceback:
         return f'<div role="alert">{text}</div>'
-    body = escape(redact("".join(line if line.endswith("\n") else f"{line}\n" for line in traceback)))
+    body = escape(words.clean_lines("".join(line if line.endswith("\n") else f"{line}\n" for line in traceback)))
     return (
         f'<div role="alert">{text}</div><details><summary>Traceback</summary><pre style="{_PRE}">{body}</pre></details>'
     )
@@ -153,15 +152,14 @@ def _working_on(pod: PodView, job: JobView | None) -> str:
 def alert_html(alert: Alert) -> str:
     """A warning in words; what to do is in its text and its buttons."""
     role = "alert" if alert.level is Level.ERROR else "status"
-    head = f"{alert.kind.title}: "
-    colour = LEVEL_COLOURS[alert.level]
-    return f'<div role="{role}"><b style="color:{colour}">{safe(head)}</b>{safe(alert.text)}</div>'
+    head, colour = f"{alert.kind.title}:", LEVEL_COLOURS[alert.level]
+    return f'<div role="{role}"><b style="color:{colour}">{safe(head)}</b> {safe(alert.text)}</div>'
 
 
 def job_row(view: JobView) -> str:
-    """A job among others: on one line, with its bar."""
+    """A job among others: on one line, with its bar. Its warnings have cards of their own."""
     state = badge(words.job_state(view), JOB_COLOURS.get(view.state, ACTIVE))
-    line = " · ".join(["", *(safe(part) for part in render.job_parts(view))])
+    line = " · ".join(["", *(safe(part) for part in render.job_parts(view, warned=False))])
     progress = "" if view.over else bar(view.progress.percent, f"Progress of {view.job_id}")
     return f"<div><b>{safe(view.job_id)}</b> {state}{line}{progress}</div>"
 
@@ -173,16 +171,21 @@ def jobs_html(views: Iterable[JobView]) -> str:
     return f'<ul aria-label="Jobs" style="list-style:none;padding:0;margin:4px 0">{rows}</ul>' if rows else ""
 
 
-def money_html(snapshot: Snapshot) -> str:
-    """What runs costs, what was spent, what is to come: a line and a gauge for each kind of money, never added."""
-    return "".join(_money(snapshot, kind, line) for kind, line in render.money_by_kind(snapshot)) or "".join(
-        text_line(f"Session: {line}") for line in render.money_lines(snapshot)
-    )
+def money_html(snapshot: Snapshot, *, drawn: bool = True) -> str:
+    """What runs costs, what was spent, what is to come: lines for each kind of money, never added.
+
+    Args:
+        snapshot: of the session.
+        drawn: with a gauge. Of a drawing in a notebook of somebody else JupyterLab leaves only the words.
+    """
+    return "".join(
+        _money(snapshot, kind, line, drawn=drawn) for kind, line in render.money_by_kind(snapshot)
+    ) or "".join(text_line(f"Session: {line}") for line in render.money_lines(snapshot))
 
 
-def _money(snapshot: Snapshot, kind: MoneyKind, line: str) -> str:
+def _money(snapshot: Snapshot, kind: MoneyKind, line: str, *, drawn: bool) -> str:
     spent, limit = snapshot.cost_usd.get(kind, Decimal(0)), snapshot.limit_usd
-    dial = gauge.gauge_svg(spent, limit, kind, name="session") if limit is not None and limit > 0 else ""
+    dial = gauge.gauge_svg(spent, limit, kind, name="session") if drawn and limit is not None and limit > 0 else ""
     parts = "".join(text_line(part) for part in line.split("\n"))
     return f'<div style="display:flex;flex-wrap:wrap;gap:4px 16px;align-items:center">{dial}<div>{parts}</div></div>'
 
@@ -198,7 +201,13 @@ def session_html(snapshot: Snapshot) -> str:
     pods = [pod_html(pod, snapshot.jobs.get(pod.job_id or "")) for pod in snapshot.pods.values()]
     pods = pods or [text_line("No pod: `%autopod connect` rents one.")]
     alerts = "".join(map(alert_html, snapshot.alerts))
-    parts = [money_html(snapshot), alerts, *pods, jobs_html(snapshot.jobs.values()), notices_html(snapshot.notices)]
+    parts = [
+        money_html(snapshot, drawn=False),
+        alerts,
+        *pods,
+        jobs_html(snapshot.jobs.values()),
+        notices_html(snapshot.notices),
+    ]
     return section("autopod session", parts)
 
 
@@ -210,12 +219,14 @@ def message_html(text: str, *, bad: bool = False) -> str:
 def again_button(job_id: str, instance: str) -> str:
     """A button in a card that is no widget. It is hidden until a panel's line has found the kernel that it belongs to.
 
+    Hidden twice: JupyterLab drops the attribute from notebooks of somebody else, and keeps the style.
+
     Args:
         job_id: is run again.
         instance: of the kernel's control server; no secret.
     """
     style = (
-        "padding:2px 10px;color:var(--jp-ui-font-color1,inherit);background:var(--jp-layout-color2,#eee);"
+        "display:none;padding:2px 10px;color:var(--jp-ui-font-color1,inherit);background:var(--jp-layout-color2,#eee);"
         "border:1px solid var(--jp-border-color1,#757575);border-radius:2px;font:inherit;cursor:pointer"
     )
     data = f'data-autopod="{label(instance)}" data-act="again" data-target="{label(job_id)}"'

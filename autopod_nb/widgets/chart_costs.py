@@ -24,7 +24,7 @@ def cost_chart(curve: CostCurve) -> Chart | None:
     if not curve.lines:
         return None
     name = f"Cost of {curve.name}"
-    figure = style.new_figure(style.chart_text(name), height_px=340)
+    figure = style.new_figure(style.chart_text(name), height_px=370)
     for kind, line in curve.lines.items():
         figure.add_trace(
             go.Scatter(
@@ -44,6 +44,7 @@ def cost_chart(curve: CostCurve) -> Chart | None:
     style.axes(figure, x="time (UTC)", y=f"USD, {_kinds_of(curve)}", type="date")
     figure.update_yaxes(rangemode="tozero", tickprefix="&#36;")
     figure.update_layout(showlegend=True)
+    style.legend_below(figure)
     if curve.limit_usd is not None and _near(curve):
         _add_limit(figure, curve.limit_usd)
     return Chart(figure=figure, name=name, alt=_cost_alt(curve), table=_cost_table(curve, name))

@@ -66,10 +66,10 @@ def gantt_chart(lanes: Sequence[PodLane], *, when: str) -> Chart | None:
     counts = [sum(lane.kind is kind for lane in shown) for kind in kinds]
     figure = style.new_figure(
         style.chart_text(name),
-        height_px=190 + 36 * len(shown) + 76 * len(kinds),
+        height_px=190 + 36 * len(shown) + 102 * len(kinds),
         panels=style.panels_of(kinds, "Pods"),
         shares=[count + 1 for count in counts],
-        gap_px=104,
+        gap_px=130,
     )
     axis = _Axis(by_clock=_fits_clock(shown))
     for activity in Activity:

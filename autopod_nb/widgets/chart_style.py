@@ -78,7 +78,7 @@ def new_figure(
     """An empty figure.
 
     Args:
-        title: above it.
+        title: above it; what stands behind its comma comes below, for a narrow page shows no long line.
         height_px: of all of it.
         panels: titles of what stands below each other; none for a figure of one.
         shares: how high each panel is beside the others.
@@ -93,10 +93,12 @@ def new_figure(
         figure.update_annotations(font={"size": 13, "color": INK}, x=0, xanchor="left")
     else:
         figure = go.Figure()
+    head, _, when = title.partition(", ")
     figure.update_layout(
         template="none",
         title={
-            "text": f"<b>{title}</b>",
+            "text": f"<b>{head}</b>",
+            "subtitle": {"text": when, "font": {"size": 12, "color": QUIET_INK}},
             "x": 0.015,
             "xref": "container",
             "xanchor": "left",
@@ -132,6 +134,7 @@ def axes(figure: go.Figure, *, x: str, y: str = "", row: int | None = None, **op
         "linecolor": QUIET_INK,
         "zerolinecolor": QUIET_INK,
         "automargin": True,
+        "exponentformat": "none",  # $0.0001, not $100µ
         "tickfont": {"color": INK},
     }
     figure.update_xaxes(title={"text": x, "font": {"size": 12}, "standoff": 8}, **{**usual, **options}, **where)

@@ -23,6 +23,8 @@ _WASTE: tuple[tuple[str, str, str, Callable[[Spent], Decimal]], ...] = (
     ("waste: lost jobs", "#e0705f", "\\", lambda spent: spent.lost_job_usd),
 )
 
+_LONG = Decimal("0.6")  # of the longest bar: beside one that is longer a narrow page has no room for its figure
+
 
 def waste_chart(spent: Mapping[MoneyKind, Spent], *, when: str) -> Chart | None:
     """What of the money rendered, and what did not, a panel for each kind of money; None where nothing was spent."""
@@ -31,7 +33,7 @@ def waste_chart(spent: Mapping[MoneyKind, Spent], *, when: str) -> Chart | None:
         return None
     name = f"Waste beside paid render time, {when}"
     panels = style.panels_of(kinds, "Where it went")
-    figure = style.new_figure(style.chart_text(name), height_px=110 + 230 * len(kinds), panels=panels)
+    figure = style.new_figure(style.chart_text(name), height_px=110 + 260 * len(kinds), panels=panels)
     for kind in kinds:
         row = style.row_of(kinds, kind)
         _add_waste_bars(figure, spent[kind], row)
@@ -44,24 +46,28 @@ def waste_chart(spent: Mapping[MoneyKind, Spent], *, when: str) -> Chart | None:
 def _add_waste_bars(figure: Any, spent: Spent, row: int | None) -> None:
     where = {} if row is None else {"row": row, "col": 1}
     amounts = [amount(spent) for _, _, _, amount in _WASTE]
+    most = max(amounts)
     texts = [f"{style.usd(each)} ({_percent(each, spent.total_usd)})" for each in amounts]
     for (name, colour, shape, _), amount, text in zip(_WASTE, amounts, texts, strict=True):
         figure.add_trace(
             go.Bar(
                 x=[float(amount)],
-                y=[name],
+                y=[name.replace(", ", ",<br>")],
                 orientation="h",
                 name=name,
                 marker={"color": colour, "pattern": style.pattern([shape], [colour])},
                 text=[text],
-                textposition="outside",
+                textposition="inside" if amount > most * _LONG else "outside",
+                insidetextanchor="end",
+                textangle=0,
+                textfont={"color": style.INK},
                 cliponaxis=False,
                 hovertext=[f"{name}: {text}"],
                 hoverinfo="text",
             ),
             **where,
         )
-    figure.update_xaxes(range=[0, float(max(amounts)) * 1.4], **where)
+    figure.update_xaxes(range=[0, float(most) * 1.4], **where)
 
 
 def _percent(part_usd: Decimal, total_usd: Decimal) -> str:

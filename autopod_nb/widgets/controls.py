@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as W  # noqa: N812 - as its own documentation does
 
 from autopod_nb.errors import AutopodError
-from autopod_nb.widgets import card
+from autopod_nb.widgets import card, plain
 
 _log = logging.getLogger(__name__)
 _WIDTH_PX = 720
@@ -29,7 +29,7 @@ class Root(W.VBox):  # type: ignore[misc]  # ipywidgets ships no types
     ) -> None:
         self._fallback = fallback
         border = "1px solid var(--jp-border-color2, #bdbdbd)"
-        layout = W.Layout(max_width=f"{width_px}px", padding="4px 12px", border=border)
+        layout = W.Layout(max_width=f"{width_px}px", padding="6px 12px 8px", border=border)
         super().__init__(children, layout=layout)
         self.add_class("autopod-panel")
 
@@ -60,7 +60,8 @@ def button(text: str, help_: str, press: Callable[[], None], *, style: str = "",
         style: of ipywidgets: ``danger``.
         layout: shared with other buttons, where there are many.
     """
-    made = W.Button(description=text, tooltip=help_, button_style=style, layout=layout or W.Layout(width="auto"))
+    look = {"button_style": style, "style": plain.button_style(), "layout": layout or W.Layout(width="auto")}
+    made = W.Button(description=text, tooltip=help_, **look)
     made.on_click(lambda _: press())
     free_comm(made)
     return made

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ipywidgets as W  # noqa: N812 - as its own documentation does
-
 from autopod_nb.models.snapshot import Snapshot
-from autopod_nb.widgets import card, render
+from autopod_nb.widgets import card, plain, render
 from autopod_nb.widgets.alert_cards import AlertCards
 from autopod_nb.widgets.gui_room import GuiRoom
 from autopod_nb.widgets.log_feed import LogFeed
@@ -38,7 +36,7 @@ class Dashboard(SessionPanel):
 
     def __init__(self, session: Session, *, pump: Pump | None = None) -> None:
         super().__init__(session, pump)
-        self._money, self._notices = W.HTML(), W.HTML()
+        self._money, self._notices = plain.text(), plain.text()
         self._room = GuiRoom(session, self._wake)
         self._alerts = AlertCards(session, self._answer, self._room.toggle)
         self._pods = PodRows(session, self._answer, open_gui=self._room.toggle, open_logs=self._toggle_logs)
@@ -46,7 +44,7 @@ class Dashboard(SessionPanel):
         self._log_of: str | None = None  # whose log is wanted; any thread
         self._log: LogView | None = None
         self._log_shown: str | None = None
-        self._logs = W.VBox()
+        self._logs = plain.box()
         shown = [self._money, self._alerts.root, self._pods.root, self._room.root, self._logs, self._queue.root]
         self._make_root([*shown, self._notices], self._fallback, width_px=_WIDTH_PX)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import ipywidgets as W  # noqa: N812 - as its own documentation does
-
-from autopod_nb.widgets import card, words
+from autopod_nb.widgets import card, plain, words
 from autopod_nb.widgets.gui_room import GuiRoom
 from autopod_nb.widgets.panel import SessionPanel
 from autopod_nb.widgets.pump import Beat, Pump
@@ -34,7 +32,7 @@ class GuiPanel(SessionPanel):
     def __init__(self, session: Session, pod_id: str, ways: tuple[str, str], *, pump: Pump | None = None) -> None:
         super().__init__(session, pump)
         self._pod_id, self._ways = pod_id, ways
-        self._head = W.HTML()
+        self._head = plain.text()
         self._room = GuiRoom(session, self._wake)
         self._room.toggle(pod_id)
         self._make_root([self._head, self._room.root], lambda: self._ways, width_px=_WIDTH_PX)

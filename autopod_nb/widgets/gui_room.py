@@ -6,11 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as W  # noqa: N812 - as its own documentation does
-
 from autopod_nb.errors import AutopodError
 from autopod_nb.models.snapshot import PodView
-from autopod_nb.widgets import card, words
+from autopod_nb.widgets import card, plain, words
 from autopod_nb.widgets.traits import put, take_away, tell
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ class GuiRoom:
         self._asked = False
         self._origin = ""
         self._frame: Any = None
-        self.root = W.VBox()
+        self.root = plain.box()
 
     @property
     def pod_id(self) -> str | None:
@@ -102,6 +100,6 @@ class GuiRoom:
         tell(self._frame, {"type": "place", "pod": self._shown, "port": place.port, "prefix": place.prefix})
 
     def _say(self, text: str) -> None:
-        said = W.HTML()
+        said = plain.text()
         put(said, card.message_html(text))
         self.root.children = (said,)

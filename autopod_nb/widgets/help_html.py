@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from autopod_nb.verb import Option, Verb
 from autopod_nb.verbs import BY_NAME, CELL, VERBS
 from autopod_nb.widgets import card
-from autopod_nb.widgets.safe import safe
+from autopod_nb.widgets.safe import label, safe
 
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Rent a pod", ("connect", "gpus", "adopt")),
@@ -23,7 +23,9 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """What a person wants → the commands for it; a verb that is in none stands in a last group of its own."""
 
 _WIDTH_PX = 900
-_CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0"
+_CELL = "text-align:left;padding:2px 12px 2px 0;box-sizing:border-box"
+_ROW = '<tr role="row" style="display:flex;flex-wrap:wrap">'  # in a narrow page the text stands below the name
+_TABLE = "margin:0;font-size:13px;width:100%"
 _CODE = "white-space:pre-wrap;overflow-wrap:anywhere"
 _FIRST_STEPS = (
     ("rent a pod", "%autopod connect"),
@@ -68,17 +70,23 @@ def _first_steps() -> str:
 
 
 def _group(title: str, verbs: Sequence[Verb]) -> str:
-    rows = "".join(_verb_row(verb) for verb in verbs)
-    return (
-        f'<h4 style="margin:10px 0 2px">{safe(title)}</h4>'
-        f'<table aria-label="{safe(title)}" style="border-collapse:collapse;margin:0;font-size:13px;width:100%">'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    return f'<h4 style="margin:10px 0 2px">{safe(title)}</h4>{_table(title, "".join(map(_verb_row, verbs)))}'
+
+
+def _table(name: str, rows: str) -> str:
+    """Rows that are no table to the eye everywhere; the roles say that they are one."""
+    body = f'<tbody role="rowgroup" style="display:block">{rows}</tbody>'
+    return f'<table role="table" aria-label="{label(name)}" style="{_TABLE};display:block">{body}</table>'
+
+
+def _row(name: str, text: str, *, bold: bool) -> str:
+    weight = "" if bold else ";font-weight:400"
+    head = f'<th scope="row" role="rowheader" style="{_CELL};flex:0 0 184px{weight}">{_code(name)}</th>'
+    return f'{_ROW}{head}<td role="cell" style="{_CELL};flex:1 1 240px;min-width:0">{text}</td></tr>'
 
 
 def _verb_row(verb: Verb) -> str:
-    name = f'<th scope="row" style="{_CELL};width:165px">{_code(verb.command)}</th>'
-    return f'<tr>{name}<td style="{_CELL}">{safe(verb.summary)}{_folded(verb)}</td></tr>'
+    return _row(verb.command, safe(verb.summary) + _folded(verb), bold=True)
 
 
 def _folded(verb: Verb) -> str:
@@ -95,17 +103,11 @@ def _folded(verb: Verb) -> str:
 def _options(verb: Verb) -> str:
     """Each option with what it does and an example; empty if there are none."""
     rows = "".join(_option_row(option) for option in verb.options)
-    if not rows:
-        return ""
-    return (
-        f'<table aria-label="Options of {safe(verb.name)}" style="border-collapse:collapse;margin:4px 0;'
-        f'font-size:13px;width:100%"><tbody>{rows}</tbody></table>'
-    )
+    return _table(f"Options of {verb.name}", rows) if rows else ""
 
 
 def _option_row(option: Option) -> str:
-    name = f'<th scope="row" style="{_CELL};width:165px;font-weight:400">{_code(option.label)}</th>'
-    return f'<tr>{name}<td style="{_CELL}">{safe(option.help)}<div>{_code(option.example)}</div></td></tr>'
+    return _row(option.label, f"{safe(option.help)}<div>{_code(option.example)}</div>", bold=False)
 
 
 def _code(text: str) -> str:

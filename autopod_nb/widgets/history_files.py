@@ -47,7 +47,9 @@ def link(frame: pd.DataFrame, format_: str) -> str:
     address = f"data:{_TYPES[format_]};base64,{base64.b64encode(data).decode()}"
     rows = f"{len(frame):,} row{'' if len(frame) == 1 else 's'}, {words.size(len(data))}"
     warning = _formulas(frame) if format_ == "csv" else ""
-    return f'<a download="{label(name)}" href="{address}">Save {safe(name)}</a> ({rows}){safe(warning)}'
+    style = "color:var(--jp-content-link-color,#1976d2);text-decoration:underline"
+    attributes = f'download="{label(name)}" href="{address}" style="{style}"'
+    return f"<a {attributes}>Save {safe(name)}</a> ({rows}) {safe(warning)}".rstrip()
 
 
 def csv_of(frame: pd.DataFrame) -> bytes:

@@ -18,8 +18,8 @@ from autopod_nb.widgets import card, words
 from autopod_nb.widgets.safe import label, safe
 
 _HEADINGS = ("Job, template", "State, submitted (UTC)", "GPU, time", "Cost", "Result")
-_WIDTHS = ((20, 76), (17, 78), (13, 50), (13, 70), (37, 78))  # % and at least px: all of it fits a page of 480 px
-_CELL = "text-align:left;vertical-align:top;padding:2px 8px 2px 0;box-sizing:content-box;overflow-wrap:anywhere"
+_WIDTHS = ((20, 66), (17, 72), (13, 44), (13, 66), (37, 66))  # % and at least px: all of it fits a page of 480 px
+_CELL = "text-align:left;vertical-align:top;padding:2px 4px 2px 0;box-sizing:content-box;overflow-wrap:anywhere"
 _SHOWN_FILES = 3
 _SHOWN_ERROR = 120  # characters beside which the rest is folded
 _MOST_ERROR = 2_000  # characters in all

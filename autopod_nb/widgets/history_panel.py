@@ -91,11 +91,12 @@ class HistoryPanel:
 
     def _parts(self) -> list[Any]:
         wrap = W.Layout(flex_flow="row wrap", align_items="center", width="100%")
+        grid = W.Layout(display="grid", grid_template_columns="repeat(auto-fill, minmax(240px, 1fr))", width="100%")
         clear = button("Clear filters", "show all rows again", self._clear)
         csv = button("Make CSV", "a file of the filtered rows", lambda: self._make("csv"))
         parquet = button("Make Parquet", "a file of the filtered rows", lambda: self._make("parquet"))
         return [
-            W.HBox([*self._filters.values()], layout=wrap),
+            W.HBox([*self._filters.values()], layout=grid),
             self._total,
             self._table,
             W.HBox([self._back, self._on, self._place, clear, csv, parquet], layout=wrap),

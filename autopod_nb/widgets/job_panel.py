@@ -11,7 +11,7 @@ import ipywidgets as W  # noqa: N812 - as its own documentation does
 from autopod_nb.models.action import Action, ActionName
 from autopod_nb.models.job import JobState, ResultFile
 from autopod_nb.models.snapshot import JobView, PodView, Snapshot
-from autopod_nb.widgets import card, media, render, words
+from autopod_nb.widgets import card, media, plain, render, words
 from autopod_nb.widgets.controls import button
 from autopod_nb.widgets.gui_room import GuiRoom
 from autopod_nb.widgets.line import mark
@@ -50,14 +50,14 @@ class JobPanel(SessionPanel):
     ) -> None:
         super().__init__(session, pump)
         self._job_id, self._on_end = job_id, on_end
-        self._head, self._status, self._facts, self._step_text = (W.HTML() for _ in range(4))
+        self._head, self._status, self._facts, self._step_text = (plain.text() for _ in range(4))
         self._bar = W.FloatProgress(min=0, max=100, layout=W.Layout(width="100%"))
         self._step = W.FloatProgress(min=0, max=100, layout=W.Layout(flex="1 1 120px", height="10px"))
         self._steps = W.HBox([self._step, self._step_text], layout=W.Layout(align_items="center", display="none"))
         self._preview = W.Image(layout=W.Layout(display="none", max_width="min(100%, 320px)"))
         self._room = GuiRoom(session, self._wake)
         self._buttons = self._make_buttons(session)
-        self._results = W.VBox()
+        self._results = plain.box()
         self._again = button("Run again", "The same job once more, under a new name", self._press_again)
         self._after = W.HBox([self._again], layout=W.Layout(display="none"))
         self._pod_id: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import ipywidgets as W  # noqa: N812 - as its own documentation does
 
-from autopod_nb.widgets import card
+from autopod_nb.widgets import card, plain
 from autopod_nb.widgets.controls import button, free_comm
 from autopod_nb.widgets.log_feed import LogFeed
 from autopod_nb.widgets.log_text import LEVELS, chosen, failure_lines, failures_html, log_html, of_level
@@ -33,20 +33,20 @@ class LogView:
         self.feed, self.name = feed, name
         self._wake, self._pattern = wake, pattern
         self._drawn: object = None
-        self._head, self._failures = W.HTML(), W.HTML()
+        self._head, self._failures = plain.text(), plain.text()
         self._text = W.Text(placeholder="only lines with …", layout=W.Layout(width="180px"))
         self._text.tooltip = "Show only lines that hold this text"
         self._level = W.Dropdown(options=LEVELS, layout=W.Layout(width="170px"))
         self._level.tooltip = "Show only lines of this level"
         # the box scrolls, not its content: what is replaced at each draw could not keep its place
         scroll = W.Layout(max_height="360px", overflow="auto", display="flex", flex_flow="column-reverse")
-        self._log = W.HTML(layout=scroll)
+        self._log = plain.text(layout=scroll)
         self._stop = button("Stop following", "Read no more; the pod goes on", self.stop)
         for chooser in (self._text, self._level):
             chooser.observe(lambda _: wake(), "value")
             free_comm(chooser)
         tools = W.HBox([self._text, self._level, self._stop], layout=W.Layout(flex_flow="row wrap"))
-        self.root = W.VBox([self._head, self._failures, tools, self._log])
+        self.root = plain.box(self._head, self._failures, tools, self._log)
 
     def start(self) -> None:
         """Begin to read."""

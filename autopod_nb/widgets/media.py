@@ -8,9 +8,8 @@ from enum import Enum
 from html import escape
 from pathlib import Path
 
-from autopod_nb.log import redact
 from autopod_nb.models.job import ResultFile
-from autopod_nb.widgets.words import clean
+from autopod_nb.widgets.words import clean, clean_lines
 
 MAX_INLINE_BYTES = 20_000_000
 """More than this is not put into a notebook; the path is shown instead."""
@@ -82,4 +81,4 @@ def _inline(result: ResultFile) -> str:
 
 def _text(data: bytes) -> str:
     rest = "…" if len(data) > _MAX_TEXT_BYTES else ""
-    return escape(redact(data[:_MAX_TEXT_BYTES].decode("utf-8", "replace"))) + rest
+    return escape(clean_lines(data[:_MAX_TEXT_BYTES].decode("utf-8", "replace"))) + rest

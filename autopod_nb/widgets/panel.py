@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as W  # noqa: N812 - as its own documentation does
-
+from autopod_nb.widgets import plain
 from autopod_nb.widgets.controls import Answer, Root
 from autopod_nb.widgets.line import make_line
 from autopod_nb.widgets.pump import FULL, Beat, Pump, the_pump
@@ -33,7 +32,7 @@ class SessionPanel:
         self._session = session
         self._pump = pump or the_pump()
         self._answer = Answer(self._wake)
-        self._message = W.HTML()
+        self._message = plain.text()
         self._line = make_line(session.control, self._wake)
 
     def _wake(self) -> None:

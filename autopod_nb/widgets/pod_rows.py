@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as W  # noqa: N812 - as its own documentation does
 
 from autopod_nb.models.snapshot import JobView, PodView
-from autopod_nb.widgets import card
+from autopod_nb.widgets import card, plain
 from autopod_nb.widgets.controls import Answer, button
 from autopod_nb.widgets.pod_buttons import PodButtons
 from autopod_nb.widgets.traits import assign, put, show, take_away
@@ -32,7 +32,7 @@ class _PodRow:
         self._logs = button(
             "Logs", f"ComfyUI's log of pod {pod_id}, here", lambda: rows.open_logs(pod_id), layout=layout
         )
-        self._text = W.HTML(layout=rows.text_layout)
+        self._text = plain.text(layout=rows.text_layout)
         self._controls = W.HBox([self._gui, self._logs, *self._buttons.all], layout=W.Layout(flex_flow="row wrap"))
         self.root = W.HBox([self._text, self._controls], layout=rows.row_layout)
 
@@ -71,8 +71,8 @@ class PodRows:
         self.row_layout = W.Layout(flex_flow="row wrap", align_items="flex-start", flex="none")
         self._rows: dict[str, _PodRow] = {}
         self._shown: list[str] = []
-        self._list, self._rest = W.VBox(), W.HTML()
-        self.root = W.VBox([self._list, self._rest])
+        self._list, self._rest = plain.box(), plain.text()
+        self.root = plain.box(self._list, self._rest)
 
     def draw(self, pods: Mapping[str, PodView], jobs: Mapping[str, JobView], *, heal: bool = False) -> bool:
         """Follow the pods. The pump's thread only.

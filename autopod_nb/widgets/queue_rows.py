@@ -9,7 +9,7 @@ import ipywidgets as W  # noqa: N812 - as its own documentation does
 
 from autopod_nb.models.action import ActionName
 from autopod_nb.models.snapshot import JobView
-from autopod_nb.widgets import card, render
+from autopod_nb.widgets import card, plain, render
 from autopod_nb.widgets.controls import Answer, button
 from autopod_nb.widgets.line import mark
 from autopod_nb.widgets.traits import put, take_away
@@ -38,9 +38,9 @@ class QueueRows:
         self._shown: list[str] = []
         self._button_layout = W.Layout(width="auto")
         self._text_layout = W.Layout(flex="1 1 320px")
-        self._row_layout = W.Layout(flex_flow="row wrap")
-        self._head, self._list, self._over = W.HTML(), W.VBox(), W.HTML()
-        self.root = W.VBox([self._head, self._list, self._over])
+        self._row_layout = W.Layout(flex_flow="row wrap", align_items="flex-start")
+        self._head, self._list, self._over = plain.text(), plain.box(), plain.text()
+        self.root = plain.box(self._head, self._list, self._over)
 
     def draw(self, jobs: Mapping[str, JobView], *, heal: bool = False) -> bool:
         """Follow the jobs. The pump's thread only.
@@ -73,7 +73,7 @@ class QueueRows:
             take_away(self._rows.pop(job_id)[1])
 
     def _make_row(self, job_id: str) -> tuple[W.HTML, W.HBox]:
-        text = W.HTML(layout=self._text_layout)
+        text = plain.text(layout=self._text_layout)
         cancel = button("Cancel", f"End job {job_id}", lambda: self._cancel(job_id), layout=self._button_layout)
         mark(cancel, ActionName.CANCEL, job_id)
         return text, W.HBox([text, cancel], layout=self._row_layout)

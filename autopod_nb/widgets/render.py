@@ -15,6 +15,9 @@ from autopod_nb.widgets import words
 _BAR_CELLS = 24
 _NOTICES = 5
 _JOB_ROWS = 20
+_MOST_ERROR = 2_000  # characters of an error in full
+_MOST_IN_A_ROW = 240  # and where it stands among others
+_MOST_NOTICE = 500
 
 
 def bar(percent: float | None, cells: int = _BAR_CELLS) -> str:
@@ -30,8 +33,8 @@ def job_line(view: JobView) -> str:
     return " · ".join([f"{words.clean(view.job_id)}: {words.job_state(view)}", *job_parts(view)])
 
 
-def job_parts(view: JobView) -> list[str]:
-    """What is to be said of a job beside its name and state, in parts."""
+def job_parts(view: JobView, *, warned: bool = True) -> list[str]:
+    """What is to be said of a job beside its name and state, in parts; with what is wrong with it, if *warned*."""
     parts = words.doing(view)
     if view.elapsed_s:
         parts.append(f"{'took' if view.over else 'for'} {words.duration(view.elapsed_s)}")
@@ -40,9 +43,9 @@ def job_parts(view: JobView) -> list[str]:
     if view.over:
         parts += [result_line(result) for result in view.results]
     if view.error:
-        parts.append(words.clean(view.error))
-    elif view.warning:
-        parts.append(words.clean(view.warning))
+        parts.append(words.clipped(view.error, _MOST_IN_A_ROW))
+    elif view.warning and warned:
+        parts.append(words.clipped(view.warning, _MOST_IN_A_ROW))
     return parts
 
 
@@ -57,9 +60,12 @@ def failure_lines(view: JobView) -> list[str]:
     if view.fault is not None:
         fault = view.fault
         node = f"Node {fault.node_id} ({fault.node_type})" if fault.node_id else fault.node_type or "The workflow"
-        lines.append(words.clean(f"{node}: {fault.exception_type}: {fault.message}"))
+        raised = words.clean(f"{fault.exception_type}: {fault.message}")
+        if not any(raised in line for line in lines):
+            lines.append(f"{words.clean(node)}: {raised}")
     known = next((failure for failure, _ in recognise_all(lines)), None)
-    return lines if known is None else [*lines, str(known)]
+    shown = [words.clipped(line, _MOST_ERROR) for line in lines]
+    return shown if known is None else [*shown, str(known)]
 
 
 def job_text(view: JobView, pod: PodView | None = None) -> str:
@@ -70,7 +76,7 @@ def job_text(view: JobView, pod: PodView | None = None) -> str:
     lines.append(f"  {'took' if view.over else 'for'} {words.duration(view.elapsed_s)} · cost {words.cost(view)}")
     if pod is not None and not view.over:
         lines.append(f"  {pod_line(pod)}")
-    lines += [f"  {result.output}: {result_line(result)}" for result in view.results]
+    lines += [f"  {words.clean(result.output)}: {result_line(result)}" for result in view.results]
     lines += [f"  node {words.clean(node)} says: {words.clean(text)}" for node, text in view.texts]
     lines += [f"  error: {line}" for line in failure_lines(view)]
     if view.warning and not view.over:
@@ -129,7 +135,7 @@ def money_lines(snapshot: Snapshot) -> list[str]:
     """What the session has cost, of which limit, and what runs an hour: lines for each kind of money."""
     limit = f" of ${snapshot.limit_usd:.2f} limit" if snapshot.limit_usd is not None else ""
     lines = [line.removeprefix("Session: ") for _, text in money_by_kind(snapshot) for line in text.split("\n")]
-    return lines or [f"nothing yet{limit}"]
+    return lines or [f"nothing spent yet{limit}"]
 
 
 def job_counts(views: Iterable[JobView]) -> str:
@@ -140,7 +146,7 @@ def job_counts(views: Iterable[JobView]) -> str:
 
 def notice_line(notice: Notice) -> str:
     """A notice with its level."""
-    return f"{notice.level.value}: {words.clean(notice.text)}"
+    return f"{notice.level.value}: {words.clipped(notice.text, _MOST_NOTICE)}"
 
 
 def job_rows(views: Iterable[JobView]) -> tuple[list[JobView], str]:

@@ -13,5 +13,8 @@ def label(text: str) -> str:
 
 
 def safe(text: str) -> str:
-    """*text* for a body. A dollar sign gets a tag of its own, or a notebook takes two prices for a formula."""
-    return label(text).replace("$", "<span>$</span>")
+    r"""*text* for a body. What a formula begins with gets a tag of its own.
+
+    A notebook would take two prices for one, and a foreign ``\(\href{…}\)`` would become a link that runs a script.
+    """
+    return label(text).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")

@@ -53,7 +53,8 @@ def table_html(table: Table) -> str:
     style = f"{_CELL};font-weight:600;white-space:nowrap"
     head = "".join(f'<th scope="col" style="{style}">{card.safe(each)}</th>' for each in table.headings)
     grid = (
-        f'<div style="overflow-x:auto"><table aria-label="{card.label(table.name)}" style="border-collapse:collapse;'
+        f'<div style="overflow-x:auto" tabindex="0" role="region" aria-label="{card.label(table.name)}">'
+        f'<table aria-label="{card.label(table.name)}" style="border-collapse:collapse;'
         f'margin:0;font-size:13px"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
     notes = (card.text_line(note) for note in table.notes)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
-from autopod_nb.log import one_line
+from autopod_nb.log import one_line, redact
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import GpuUse, JobView, PodView, Progress
 
+_MOST_TITLE = 60  # characters of a node's title
+_STEERS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
 
 def clean(text: str) -> str:
     """*text* on one line: without secrets, control characters, terminal colours and direction marks."""
     return one_line(text)
+
+
+def clipped(text: str, most: int) -> str:
+    """The same, of at most so many characters: a pod's error may go on for pages."""
+    line = clean(text)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def clean_lines(text: str) -> str:
+    """*text* cleaned likewise, but that its lines, their indents and tabs stay."""
+    return _STEERS.sub("", redact(text))
 
 
 def duration(seconds: float) -> str:
@@ -99,7 +114,7 @@ def doing(view: JobView) -> list[str]:
     progress = view.progress
     if view.state not in (JobState.SUBMITTED, JobState.RUNNING):
         return []
-    node = clean(progress.node_title or progress.node_id)
+    node = clipped(progress.node_title or progress.node_id, _MOST_TITLE)
     frame = f"frame {progress.frames_done} of {progress.frames}" if progress.frames else ""
     step = f"step {progress.step:g} of {progress.steps:g}" if progress.steps and not frame else ""
     left = time_left(progress)

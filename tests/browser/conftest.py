@@ -8,25 +8,17 @@ choose kernels with ``@pytest.mark.parametrize("ipykernel", BOTH)``, and where t
 from __future__ import annotations
 
 import itertools
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser.chromium import NO_CHROMIUM, a_browser, find_chromium
 from tests.browser.lab import Lab, ipykernel_folder
 from tests.browser.opened import Opener
-from tests.browser.scripts import WAIT_MS
 from tests.fakes.service import RunpodService
-
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_NO_BROWSER = "no Chromium: apt-get install chromium"
-_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-_OPTIONS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-expect.set_options(timeout=WAIT_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,19 +31,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The program; without one every test here is left out."""
-    found = next((path for path in map(shutil.which, _BROWSERS) if path is not None), None)
+    found = find_chromium()
     if found is None:
-        pytest.skip(_NO_BROWSER)
+        pytest.skip(NO_CHROMIUM)
     return found
 
 
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     """Of a module and not of the run: Playwright's event loop runs in this thread meanwhile, which others mind."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_OPTIONS, headless=True)
+    with a_browser(chromium) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import secrets
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,9 @@ class Lab:
     Args:
         folder: new; everything of it is below.
         base_url: where it answers, with slashes at both ends, as behind a hub.
+        python: in whose environment it runs; that of the tests if left out.
+        root: what its file browser shows; a new folder if left out.
+        environ: variables of it, beside those that it needs.
 
     Attributes:
         root: what its file browser shows.
@@ -47,10 +50,20 @@ class Lab:
         log: what it and its kernels wrote to their standard error.
     """
 
-    def __init__(self, folder: Path, base_url: str = "/") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        base_url: str = "/",
+        *,
+        python: Path | None = None,
+        root: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder.resolve()
         self.base_url = base_url
-        self.root = self._make("root")
+        self.root = self._make("root") if root is None else root
+        self._python = sys.executable if python is None else str(python)
+        self._more = dict(environ or {})
         self.token = secrets.token_hex(16)
         self.log = self.folder / "lab.log"
         self._lock = threading.Lock()
@@ -75,20 +88,24 @@ class Lab:
 
     def _environ(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-        return inherited | {
-            "HOME": str(self._make("user")),
-            "JUPYTER_CONFIG_DIR": str(self._make("config")),
-            "JUPYTER_DATA_DIR": str(self._make("data")),
-            "JUPYTER_RUNTIME_DIR": str(self._make("runtime")),
-            "JUPYTERLAB_SETTINGS_DIR": str(self.folder / "settings"),
-            "JUPYTERLAB_WORKSPACES_DIR": str(self._make("workspaces")),
-            "IPYTHONDIR": str(self._make("ipython")),
-            "AUTOPOD_HOME": str(self.folder / "no-home"),  # a kernel that is told none must not find the user's
-            "JUPYTER_TOKEN": self.token,  # not in the command line, where every process can read it
-        }
+        return (
+            inherited
+            | self._more
+            | {
+                "HOME": str(self._make("user")),
+                "JUPYTER_CONFIG_DIR": str(self._make("config")),
+                "JUPYTER_DATA_DIR": str(self._make("data")),
+                "JUPYTER_RUNTIME_DIR": str(self._make("runtime")),
+                "JUPYTERLAB_SETTINGS_DIR": str(self.folder / "settings"),
+                "JUPYTERLAB_WORKSPACES_DIR": str(self._make("workspaces")),
+                "IPYTHONDIR": str(self._make("ipython")),
+                "AUTOPOD_HOME": str(self.folder / "no-home"),  # a kernel that is told none must not find the user's
+                "JUPYTER_TOKEN": self.token,  # not in the command line, where every process can read it
+            }
+        )
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+        command = [self._python, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
         command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", "--ServerApp.port_retries=0"]
         command += [f"--ServerApp.base_url={self.base_url}", f"--ServerApp.root_dir={self.root}"]
         with self.log.open("wb") as log:

@@ -83,6 +83,7 @@ class Notebook:
         self.command("apputils:change-theme", theme=name)
         is_light = "false" if "Dark" in name else "true"
         expect(self.page.locator(f"body[data-jp-theme-light={is_light}]")).to_be_attached()
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)  # it fades, over everything
 
     def width(self, pixels: int) -> None:
         """Make the page so wide, 900 pixels high."""

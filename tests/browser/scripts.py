@@ -53,7 +53,8 @@ CONTRAST = """(root, least) => {
   const parse = text => (text.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
   const over = (top, below) => { const a = top[3] ?? 1; return [0, 1, 2].map(i => top[i] * a + below[i] * (1 - a)) };
   const ground = element => {
-    const layers = [];
+    const layers = [], drawn = element.closest('.js-plotly-plot')?.querySelector('svg.main-svg');
+    if (drawn) layers.push(parse(getComputedStyle(drawn).backgroundColor));  // behind, but not around
     for (let e = element; e; e = e.parentElement) layers.push(parse(getComputedStyle(e).backgroundColor));
     return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
   };
@@ -81,6 +82,7 @@ OVERFLOW = """root => {
   if (page.scrollWidth > page.clientWidth) found.push(`the page by ${page.scrollWidth - page.clientWidth} px`);
   for (const element of root.querySelectorAll('*')) {
     if (!element.checkVisibility() || element.closest('.jp-OutputPrompt')) continue;
+    if (element.ownerSVGElement && element.tagName !== 'text') continue;  // cut off, and only words are missed
     if (isLabs(element) && scrolls(element))
       found.push(`${name(element)} scrolls by ${element.scrollWidth - element.clientWidth} px`);
     const right = element.getBoundingClientRect().right;

@@ -169,7 +169,8 @@ class TestWithAPod:
         rows = [line.split("  ")[0] for line in text.splitlines()]
         assert rows.index("fails-1") < rows.index("noise-1")
         assert "outputs/noise-1/picture.png" in text
-        assert "fails-1: Node 3 (VAEEncodeTiled): ZeroDivisionError" in text
+        assert "fails-1: Divides by zero (VAEEncodeTiled, node 3) raised ZeroDivisionError: division by zero" in text
+        assert text.count("division by zero") == 1, "said once"
         states = {row["job_id"]: row["state"] for row in json.loads(str(worth(shell, "%autopod jobs --json")))}
         assert states == {"noise-1": "done", "fails-1": "failed"}
         assert len(worth(shell, "%autopod jobs --all")) == 2  # type: ignore[arg-type]  # a DataFrame

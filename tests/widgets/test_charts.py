@@ -233,6 +233,14 @@ def test_figures_stay_small() -> None:
     assert any("cannot be told of 2 jobs that are done" in note for note in chart.table.notes)
 
 
+def test_small_sums_are_written_out_on_every_axis(ledger: Ledger) -> None:
+    """Plotly writes $100µ for a hundredth of a cent if it may."""
+    for chart in all_charts(ledger):
+        axes = {name: axis for name, axis in drawn(chart)["layout"].items() if re.match(r"[xy]axis", name)}
+        assert axes
+        assert {axis["exponentformat"] for axis in axes.values()} == {"none"}
+
+
 def test_no_button_sends_a_figure_away(ledger: Ledger) -> None:
     """Plotly's own default is one that uploads it."""
     for chart in all_charts(ledger):

@@ -14,9 +14,9 @@ from autopod_nb.log import hide
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
-from autopod_nb.models.snapshot import Progress
+from autopod_nb.models.snapshot import Level, Notice, Progress
 from autopod_nb.widgets import render, words
-from tests.widgets.views import DONE, FAILED, POD, RESULT, RUNNING, snapshot
+from tests.widgets.views import DONE, FAILED, NOW, POD, RESULT, RUNNING, snapshot
 
 POD_LINE = (
     "3fa2c1: busy: ComfyUI 0.12.1 · A40 × 1 (local) · $0.40 an hour simulated · $0.0012 simulated so far · "
@@ -51,6 +51,21 @@ def test_a_failed_job_says_node_reason_and_what_to_do() -> None:
         "  error: The workflow failed in node 5: give it a smaller image.",
         "  error: Node 5 (ImageCrop): ValueError: x is too large",
     ]
+
+
+def test_what_a_node_raised_is_said_once() -> None:
+    said = "Crop (ImageCrop, node 5) raised ValueError: x is too large"
+    assert render.failure_lines(replace(FAILED, error=said)) == [said]
+
+
+def test_an_error_that_goes_on_for_pages_is_cut() -> None:
+    assert FAILED.fault is not None
+    endless = "x y\n" * 10_000
+    view = replace(FAILED, error=f"It raised ValueError: {endless}", fault=replace(FAILED.fault, message=endless))
+    (line,) = render.failure_lines(view)
+    assert len(line) == 2_000
+    assert len(render.job_line(view)) < 500
+    assert len(render.notice_line(Notice(level=Level.ERROR, text=endless, at=NOW))) < 600
 
 
 def test_a_known_failure_comes_with_advice() -> None:
@@ -105,7 +120,7 @@ def test_of_hundreds_of_jobs_the_list_shows_those_that_matter_and_counts_the_res
 def test_an_empty_session_says_how_to_begin() -> None:
     text = render.session_text(replace(snapshot(pods=()), cost_usd={}))
     assert "none: `%autopod connect` rents one" in text
-    assert "nothing yet of $10.00 limit" in text
+    assert "nothing spent yet of $10.00 limit" in text
 
 
 def test_real_and_simulated_money_stand_on_lines_of_their_own() -> None:

@@ -2,6 +2,8 @@
 // of this widget and as an HTTP request, under one id, and the first one acts. So a button works while a cell runs, in
 // whatever way this kernel and this front end treat messages then. Nothing that comes here is kept in the page's model.
 const STALE_MS = 4000, ANSWER_MS = 3000, SECOND_PRESS_MS = 5000, PING_MS = 1500;
+const RESTARTED = 'If it was restarted: `%load_ext autopod_nb`, then `%autopod adopt`.';
+const ELSEWHERE = '`%autopod kill POD` in another notebook ends a pod now; the reaper and the watchdog act on their own.';
 
 function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), v => v.toString(16).padStart(2, '0')).join('');
@@ -53,7 +55,7 @@ function wakeCards(instance, url, token) {
   document.head.append(style);
   document.addEventListener('click', async event => {
     const button = event.target.closest?.(`button[data-autopod="${instance}"]`);
-    if (!button) return;
+    if (!button || event.detail > 1) return;  // a double click is one press
     const said = button.parentElement.querySelector('[role=status]');
     const tell = text => { if (said) said.textContent = ` ${text}` };
     button.disabled = true;
@@ -66,7 +68,8 @@ function wakeCards(instance, url, token) {
 }
 
 function render({model, el}) {
-  let cfg = null, url = null, heard = 0, rests = false, waiting = null;
+  let cfg = null, url = null, heard = 0, rests = false;
+  const presses = new Map(), texts = new Map();  // by the id of a press: what waits for its answer, what is said of it
   el.classList.add('autopod-line');
   const live = document.createElement('span'), page = document.createElement('button'), said = document.createElement('span');
   live.className = 'autopod-live'; said.className = 'autopod-said';
@@ -74,13 +77,15 @@ function render({model, el}) {
   page.className = 'autopod-page'; page.type = 'button'; page.textContent = 'Control page ↗'; page.hidden = true;
   page.title = 'A page of its own with Stop and Kill, which works while a cell runs and after a reload';
   el.append(live, page, said);
-  const say = text => { said.textContent = text };
+  const showSaid = () => { said.textContent = [...texts.values()].join(' ') };
+  const say = text => { texts.clear(); texts.set('', text); showSaid() };
+  const isStale = () => heard && !rests && Date.now() - heard > STALE_MS;
 
   function showLive() {
-    const stale = heard && !rests && Date.now() - heard > STALE_MS;
-    live.textContent = !heard ? '… connecting to the kernel' : stale ? '⚠ stale: the kernel does not answer' : rests ? '○ at rest' : '● live';
+    const stale = isStale();
+    live.textContent = !heard ? '… connecting to the kernel' : stale ? `⚠ stale: the kernel does not answer. ${RESTARTED}` : rests ? '○ at rest' : '● live';
     live.dataset.state = !heard ? 'none' : stale ? 'stale' : rests ? 'rests' : 'live';
-    live.title = stale ? 'If it was restarted: %load_ext autopod_nb, then %autopod adopt. The reaper ends pods that nobody owns; `%autopod kill POD` in another notebook ends one now.' : '';
+    live.title = stale ? 'The reaper ends pods that nobody owns; `%autopod kill POD` in another notebook ends one now.' : '';
   }
 
   async function connect() {
@@ -101,13 +106,15 @@ function render({model, el}) {
   }
 
   function answered(answer) {
-    if (!waiting || waiting.id !== answer.id) return;
-    clearTimeout(waiting.timer);
-    waiting.button.removeAttribute('aria-busy');
-    if (answer.wants_yes) arm(waiting.button);
-    say(answer.text);
+    const press = presses.get(answer.id);
+    if (!press) return;  // it came by the other road
+    clearTimeout(press.timer);
+    presses.delete(answer.id);
+    press.button.removeAttribute('aria-busy');
+    if (answer.wants_yes) arm(press.button);
+    texts.set(answer.id, answer.text);
+    showSaid();
     el.dispatchEvent(new CustomEvent('autopod-taken', {bubbles: true, detail: {id: answer.id}}));
-    waiting = null;
   }
 
   function arm(button) {  // the second press, asked for in the browser: the kernel may be busy
@@ -128,13 +135,17 @@ function render({model, el}) {
     }
     delete said.dataset.arms;
     const id = randomId(), body = {id, action, target, yes};
-    if (waiting) clearTimeout(waiting.timer);
+    if ([...presses.values()].every(other => other.late)) { presses.clear(); texts.clear() }  // else its words stand beside theirs
     button.setAttribute('aria-busy', 'true');
-    say('sent …');
-    waiting = {id, button, timer: setTimeout(() => {
+    texts.set(id, 'sent …');
+    showSaid();
+    const mine = {button, late: false, timer: setTimeout(() => {
+      mine.late = true;
       button.removeAttribute('aria-busy');
-      say('The kernel has not taken it yet: C code may hold Python’s lock. `%autopod kill POD` in another notebook ends a pod now; the reaper and the watchdog act on their own.');
+      texts.set(id, isStale() ? `The kernel does not answer. ${RESTARTED} ${ELSEWHERE}` : `The kernel has not taken it yet: C code may hold Python’s lock. ${ELSEWHERE}`);
+      showSaid();
     }, ANSWER_MS)};
+    presses.set(id, mine);
     try { model.send({type: 'act', ...body}) } catch (error) { /* the other road */ }
     if (cfg && url) try { const answer = await post(url, cfg.token, body); if (answer) answered({id, ...answer}) } catch (error) { url = null; connect() }
   }
@@ -147,7 +158,7 @@ function render({model, el}) {
     if (!action) return;
     event.stopImmediatePropagation();
     event.preventDefault();
-    if (!button.disabled) press(button, action);
+    if (!button.disabled && !button.hasAttribute('aria-busy') && event.detail < 2) press(button, action);  // a double click is one press
   }
 
   page.onclick = () => { if (url && cfg) window.open(`${url}#t=${encodeURIComponent(cfg.token)}`, '_blank', 'noopener') };
