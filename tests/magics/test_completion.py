@@ -58,7 +58,7 @@ def test_verbs_are_offered_and_nothing_else(shell: InteractiveShell, before: str
         ("%autopod config s", ["set"]),
         ("%autopod config set defaults.idle", ["defaults.idle_minutes"]),
         ("%autopod export --format ", ["csv", "json", "parquet"]),
-        ("%autopod stop ", ["--now"]),
+        ("%autopod stop ", ["--all", "--now"]),
         ("%%comfyjob img", ["img2vid-basic", "img2vid-wan"]),
         ("%%comfyjob img2vid-basic --w", ["--wait"]),
     ],
@@ -112,7 +112,7 @@ def test_pods_and_jobs_of_the_session_are_offered_as_long_as_they_are_not_over(
     shell: InteractiveShell, home: Path, tmp_path: Path
 ) -> None:
     """No session is opened by completion; with one, its pods and jobs come first."""
-    assert completions(shell, "%autopod kill ") == ["--yes"]
+    assert completions(shell, "%autopod kill ") == ["--all", "--yes"]
     session = open_session("local")
     pod_id = session.connect(session.plan(PodRequest()))
     for name in ("clip-a", "clip-b"):
