@@ -27,6 +27,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml Makefile
 	@$(PIP) -e '.[dev]'
 	@for version in $(KERNELS); do \
 	  $(PIP) --no-deps --upgrade --target $(VENV)/ipykernel-$$version "ipykernel==$$version.*" || exit 1; done
+	@$(PIP) --no-deps --upgrade --target $(VENV)/ipywidgets-7.7 "ipywidgets==7.7.*" ipython_genutils
 	@touch $@ $(VENV)/.user
 
 demo: $(VENV)/.user  ## run the quickstart notebook: a photograph becomes a video

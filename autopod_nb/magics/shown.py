@@ -9,16 +9,18 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from contextvars import Context, copy_context
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from IPython import get_ipython
-from IPython.display import DisplayHandle
+from IPython.display import DisplayHandle, publish_display_data
 
 from autopod_nb.models.snapshot import JobView, PodView
 from autopod_nb.widgets import card, render
 from autopod_nb.widgets.batch import BatchView, batch_html, batch_text, batch_view
 from autopod_nb.widgets.media import results_html
+from autopod_nb.widgets.stand_in import stand_in
 
 if TYPE_CHECKING:
     from autopod_nb.session.handle import Batch, Job
@@ -31,6 +33,11 @@ _places: WeakKeyDictionary[Any, dict[str, Context]] = WeakKeyDictionary()  # ses
 
 class LivePanel(Protocol):
     """A panel that can be shown and taken away."""
+
+    @property
+    def seen(self) -> bool:
+        """Whether it surely came to life in a browser."""
+        ...
 
     def show(self) -> Any:
         """Draw it from now on. Returns the widget."""
@@ -51,13 +58,27 @@ def _cell_number() -> int:
 
 
 def widgets_work() -> bool:
-    """Whether panels can live."""
-    return in_kernel() and importlib.util.find_spec("ipywidgets") is not None
+    """Whether panels can live: ipywidgets 7 lacks what they are made of."""
+    return in_kernel() and importlib.util.find_spec("ipywidgets") is not None and not _widgets_are_old()
+
+
+def _widgets_are_old() -> bool:
+    try:
+        return int(version("ipywidgets").split(".")[0]) < 8
+    except (PackageNotFoundError, ValueError):  # it is there, and how old it is cannot be told
+        return False
 
 
 def widget_bundle(widget: Any) -> Bundle:
     """A widget by media type, with its text and its HTML form."""
     bundle: Bundle = widget._repr_mimebundle_()
+    return bundle
+
+
+def _live_bundle(panel: LivePanel) -> Bundle:
+    """A live panel by media type. What stands in for it without its kernel goes before it, as an output of its own."""
+    bundle = widget_bundle(panel.show())
+    publish_display_data(stand_in())  # type: ignore[no-untyped-call]  # IPython is half typed
     return bundle
 
 
@@ -75,7 +96,7 @@ def session_bundle(session: Session) -> Bundle:
     if widgets_work():
         from autopod_nb.widgets.dashboard import Dashboard  # noqa: PLC0415 - ipywidgets is imported with it
 
-        return widget_bundle(Dashboard(session).show())
+        return _live_bundle(Dashboard(session))
     return _static(render.session_text(session.snapshot), lambda: card.session_html(session.snapshot))
 
 
@@ -84,7 +105,7 @@ def job_bundle(job: Job) -> Bundle:
     if _on_show.get(job) == _cell_number():
         return {"text/plain": f"<Job {job.job_id}>"}  # no state: it would stay in the notebook and grow old
     if widgets_work():
-        return widget_bundle(_job_panel(job, None).show())
+        return _live_bundle(_job_panel(job, None))
     return _job_card(job, media=False)
 
 
@@ -93,7 +114,7 @@ def batch_bundle(batch: Batch) -> Bundle:
     if _on_show.get(batch) == _cell_number():
         return {"text/plain": f"<Batch of {len(batch)} jobs>"}
     if widgets_work() and batch.jobs:
-        return widget_bundle(_batch_panel(batch, None).show())
+        return _live_bundle(_batch_panel(batch, None))
     return _batch_card(batch, gallery=False)
 
 
@@ -160,6 +181,17 @@ def _show_again(session: Session, old: str, new: str) -> None:
         place.copy().run(LiveOutput(session.job(new)).show)
 
 
+def _after_the_next_cell(act: Callable[[], None]) -> None:
+    """Do it in the main thread, as a part of a cell: what runs a notebook without a browser takes nothing else."""
+    shell = get_ipython()
+
+    def once(_: object) -> None:
+        shell.events.unregister("post_run_cell", once)
+        act()
+
+    shell.events.register("post_run_cell", once)
+
+
 class LiveOutput:
     """A live panel, and a card in its place when what it shows is over.
 
@@ -172,6 +204,7 @@ class LiveOutput:
     def __init__(self, handle: Job | Batch) -> None:
         self._handle = handle
         self._display: Any = DisplayHandle()  # type: ignore[no-untyped-call]  # IPython is half typed
+        self._stand_in: Any = DisplayHandle()  # type: ignore[no-untyped-call]  # the same
         self._panel: LivePanel | None = None
 
     def show(self) -> None:
@@ -179,6 +212,7 @@ class LiveOutput:
         if widgets_work():
             self._panel = self._make_panel()
             self._display.display(self._panel.show())
+            self._stand_in.display(stand_in(), raw=True)
         elif in_kernel():
             self._display.display(self._card(full=False), raw=True)
         if in_kernel():
@@ -201,7 +235,14 @@ class LiveOutput:
             self._settle()
 
     def _settle(self) -> None:
+        self._update()
+        if self._panel is not None and not self._panel.seen:
+            _after_the_next_cell(self._update)
+
+    def _update(self) -> None:
         self._display.update(self._card(full=True), raw=True)
+        if self._panel is not None:
+            self._stand_in.update(stand_in(needed=False), raw=True)
 
     def _make_panel(self) -> LivePanel:
         from autopod_nb.session.handle import Job  # noqa: PLC0415 - keeps the import of this module quick

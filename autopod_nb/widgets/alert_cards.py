@@ -26,7 +26,7 @@ class _AlertCard:
     """One warning."""
 
     def __init__(self, alert: Alert, cards: AlertCards) -> None:
-        self._text = plain.text(layout=W.Layout(flex="1 1 320px"))
+        self._text = plain.text(plain.layout(flex="1 1 320px"))
         buttons = []
         if alert.kind is AlertKind.STUCK and (job_id := alert.job_id) is not None:
             more = "on" if alert.grants_minutes is None else f"{alert.grants_minutes:g} more"
@@ -72,8 +72,8 @@ class AlertCards:
         self.session, self.answer, self.open_gui = session, answer, open_gui
         self._cards: dict[str, _AlertCard] = {}
         self._shown: list[str] = []
-        self._list, self._rest = plain.box(), plain.text()
-        self.root = plain.box(self._list, self._rest)
+        self._rest = plain.text()
+        self.root = plain.box(self._rest)
 
     def draw(self, snapshot: Snapshot, *, heal: bool = False) -> None:
         """Follow the warnings. The pump's thread only."""
@@ -85,7 +85,7 @@ class AlertCards:
         shown = [alert.key for alert in alerts]
         if shown != self._shown:
             self._shown = shown
-            self._list.children = [self._cards[key].root for key in shown]
+            self.root.children = [*(self._cards[key].root for key in shown), self._rest]
         left = len(snapshot.alerts) - len(alerts)
         more = f"and {left} more warning{'s' if left > 1 else ''}: `%autopod status`"
         put(self._rest, card.text_line(more, card.WARN) if left else "", heal=heal)

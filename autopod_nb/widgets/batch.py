@@ -160,9 +160,11 @@ def gallery_html(batch: BatchView) -> str:
     results = [(view, result) for view in batch.views for result in view.results]
     shown = {id(result) for result in media.shown_inline([result for _, result in results], most=_GALLERY)}
     figures = [_figure(view, result) for view, result in results if id(result) in shown]
-    left = len(results) - len(figures)
-    rest = card.text_line(f"{left} more result{'s' if left > 1 else ''} not shown here.", card.QUIET) if left else ""
-    return f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>{rest}' if figures else ""
+    sheet = f'<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>' if figures else ""
+    left, gone = len(results) - len(figures), sum(not result.path.is_file() for _, result in results)
+    words = [f"{left - gone} more result{'s' if left - gone > 1 else ''} not shown here."] if left > gone else []
+    words += [f"{gone} result{'s are' if gone > 1 else ' is'} not there any more."] if gone else []
+    return sheet + "".join(card.text_line(line, card.QUIET) for line in words)
 
 
 def _figure(view: JobView, result: ResultFile) -> str:

@@ -18,9 +18,8 @@ from autopod_nb.widgets.table import Table, table_html, table_text
 
 PLOTLY_TYPE = "application/vnd.plotly.v1+json"
 """What JupyterLab, Notebook and VS Code draw; the part of plotly that does it comes with each of them, from no CDN."""
-_CONFIG = {
+_CONFIG = {  # not "responsive": JupyterLab fits a figure to its page, and both together make it vanish at first
     "displaylogo": False,
-    "responsive": True,
     "plotlyServerURL": "",  # plotly has a button by default that sends the figure to its makers' server
     "showSendToCloud": False,
     "modeBarButtonsToRemove": ["sendChartToCloud", "sendDataToCloud", "select2d", "lasso2d"],

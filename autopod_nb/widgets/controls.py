@@ -30,8 +30,10 @@ class Root(W.VBox):  # type: ignore[misc]  # ipywidgets ships no types
         self._fallback = fallback
         border = "1px solid var(--jp-border-color2, #bdbdbd)"
         layout = W.Layout(max_width=f"{width_px}px", padding="6px 12px 8px", border=border)
-        super().__init__(children, layout=layout)
-        self.add_class("autopod-panel")
+        super().__init__(children, layout=layout, _dom_classes=("autopod-panel",))
+
+    def __repr__(self) -> str:
+        return "<autopod panel>"  # ipywidgets would look through all that is in it, at each showing
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs)

@@ -18,7 +18,7 @@ from autopod_nb.widgets import card, words
 from autopod_nb.widgets.safe import label, safe
 
 _HEADINGS = ("Job, template", "State, submitted (UTC)", "GPU, time", "Cost", "Result")
-_WIDTHS = ((20, 66), (17, 72), (13, 44), (13, 66), (37, 66))  # % and at least px: all of it fits a page of 480 px
+_WIDTHS = ((20, 72), (17, 80), (13, 44), (13, 66), (37, 52))  # % and at least px: all of it fits a page of 480 px
 _CELL = "text-align:left;vertical-align:top;padding:2px 4px 2px 0;box-sizing:content-box;overflow-wrap:anywhere"
 _SHOWN_FILES = 3
 _SHOWN_ERROR = 120  # characters beside which the rest is folded

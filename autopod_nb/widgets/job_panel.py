@@ -168,8 +168,10 @@ def _pod(view: JobView, snapshot: Snapshot) -> PodView | None:
 
 
 def result_widgets(results: Sequence[ResultFile]) -> list[Any]:
-    """Widgets that show the results themselves, as far as they may stand in a notebook."""
-    return [widget for result in media.shown_inline(results) if (widget := _result_widget(result)) is not None]
+    """Widgets that show the results themselves, as far as they may stand in a notebook, and words about the rest."""
+    shown = [widget for result in media.shown_inline(results) if (widget := _result_widget(result)) is not None]
+    left_out = media.left_out_html(results, links=False)
+    return [*shown, W.HTML(left_out)] if left_out else shown
 
 
 def _result_widget(result: ResultFile) -> Any:

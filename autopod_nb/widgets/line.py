@@ -70,10 +70,14 @@ class Line:
         widget: takes part in the panel.
         control: takes the actions.
         wake: has the panel drawn now; any thread.
+
+    Attributes:
+        seen: whether it has come to life in a browser.
     """
 
     def __init__(self, widget: Any, control: Control, wake: Callable[[], None]) -> None:
         self.widget = widget
+        self.seen = False
         self._control, self._wake = control, wake
         self._answers: deque[tuple[str, ActionAnswer]] = deque(maxlen=20)
         self._pressed: deque[str] = deque(maxlen=20)
@@ -118,7 +122,7 @@ class Line:
     def _take(self, _: Any, content: dict[str, Any], __: Any) -> None:
         """A message of the browser; any thread, returns at once."""
         if content.get("type") == "hello":
-            self._fresh = True
+            self.seen = self._fresh = True
         elif content.get("type") == "act" and (action := action_of(content)) is not None:
             self._pressed.append(action.action_id)
             self._answers.append((action.action_id, self._control.act(action)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anywidget
 
+from autopod_nb.widgets import plain
 from autopod_nb.widgets.controls import free_comm
 from autopod_nb.widgets.line import static_text
 
@@ -15,5 +16,5 @@ class LineWidget(anywidget.AnyWidget):
     _css = static_text("line.css")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(layout=plain.layout())
         free_comm(self)

@@ -40,7 +40,7 @@ class LogView:
         self._level.tooltip = "Show only lines of this level"
         # the box scrolls, not its content: what is replaced at each draw could not keep its place
         scroll = W.Layout(max_height="360px", overflow="auto", display="flex", flex_flow="column-reverse")
-        self._log = plain.text(layout=scroll)
+        self._log = plain.text(scroll)
         self._stop = button("Stop following", "Read no more; the pod goes on", self.stop)
         for chooser in (self._text, self._level):
             chooser.observe(lambda _: wake(), "value")

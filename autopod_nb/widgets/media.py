@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from enum import Enum
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from autopod_nb.models.job import ResultFile
-from autopod_nb.widgets.words import clean, clean_lines
+from autopod_nb.widgets.safe import label, safe
+from autopod_nb.widgets.words import clean_lines, size
 
 MAX_INLINE_BYTES = 20_000_000
 """More than this is not put into a notebook; the path is shown instead."""
 MAX_INLINE_FILES = 8
 _MAX_TEXT_BYTES = 20_000
+_MOST_TOLD = 5  # of those that are not shown
 
 
 class Media(Enum):
@@ -55,8 +58,36 @@ def shown_inline(results: Sequence[ResultFile], *, most: int = MAX_INLINE_FILES)
 
 
 def results_html(results: Sequence[ResultFile]) -> str:
-    """HTML that shows the results without any other file. A file that cannot be read is left out."""
-    return "".join(_inline(result) for result in shown_inline(results))
+    """HTML that shows the results without any other file, and says of the rest why it is not shown, with a link."""
+    return "".join(map(_inline, shown_inline(results))) + left_out_html(results, links=True)
+
+
+def left_out_html(results: Sequence[ResultFile], *, links: bool) -> str:
+    """A line for each result that a person would expect to see and does not.
+
+    Args:
+        results: of a job.
+        links: to files below the current folder, as a notebook's output can have them and a widget cannot.
+    """
+    shown = {id(result) for result in shown_inline(results)}
+    told = [_left_out(result, link=links) for result in results if id(result) not in shown]
+    lines = [line for line in told if line]
+    more = len(lines) - _MOST_TOLD
+    rest = f"<div>and {more} more that {'is' if more == 1 else 'are'} not shown here.</div>" if more > 0 else ""
+    return "".join(lines[:_MOST_TOLD]) + rest
+
+
+def _left_out(result: ResultFile, *, link: bool) -> str:
+    name = safe(f"{result.output}: {result.path.name}")
+    if not result.path.is_file():
+        return f"<div>{name} is not there any more.</div>"
+    if media_of(result.path)[0] is Media.OTHER:
+        return ""
+    if link and result.path.is_relative_to(Path.cwd()):
+        href = quote(result.path.relative_to(Path.cwd()).as_posix())
+        name = f'<a href="{label(href)}" style="color:var(--jp-content-link-color,#1976d2)">{name}</a>'
+    why = "it is too large for a notebook" if result.bytes > MAX_INLINE_BYTES else "the others take all the room"
+    return f"<div>{name} ({size(result.bytes)}) is not shown here: {why}.</div>"
 
 
 def _inline(result: ResultFile) -> str:
@@ -65,18 +96,18 @@ def _inline(result: ResultFile) -> str:
         data = result.path.read_bytes()
     except OSError:  # gone since: its path is in the card all the same
         return ""
-    label = escape(clean(f"{result.output}: {result.path.name}"))
+    named = label(f"{result.output}: {result.path.name}")
     if kind is Media.TEXT:
         return (
-            f'<pre aria-label="{label}" style="white-space:pre-wrap;max-height:240px;overflow:auto">{_text(data)}</pre>'
+            f'<pre aria-label="{named}" style="white-space:pre-wrap;max-height:240px;overflow:auto">{_text(data)}</pre>'
         )
     source = f"data:{media_type};base64,{base64.b64encode(data).decode()}"
     style = 'style="max-width:100%;display:block;margin:6px 0"'
     if kind is Media.VIDEO:
-        return f'<video controls loop muted playsinline aria-label="{label}" {style} src="{source}"></video>'
+        return f'<video controls loop muted playsinline aria-label="{named}" {style} src="{source}"></video>'
     if kind is Media.AUDIO:
-        return f'<audio controls aria-label="{label}" {style} src="{source}"></audio>'
-    return f'<img alt="{label}" {style} src="{source}">'
+        return f'<audio controls aria-label="{named}" {style} src="{source}"></audio>'
+    return f'<img alt="{named}" {style} src="{source}">'
 
 
 def _text(data: bytes) -> str:

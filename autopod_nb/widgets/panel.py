@@ -46,6 +46,11 @@ class SessionPanel:
         width = {} if width_px is None else {"width_px": width_px}
         self.root = Root([*children, self._message, *line], fallback, **width)
 
+    @property
+    def seen(self) -> bool:
+        """Whether it surely came to life in a browser. Any thread."""
+        return self._line is not None and self._line.seen
+
     def show(self) -> Any:
         """Draw it once, and from now on. Returns the widget."""
         self._draw(FULL)

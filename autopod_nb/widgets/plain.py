@@ -1,4 +1,4 @@
-"""Texts and boxes without a look of their own. They share one: half of the messages that open a panel were looks."""
+"""Texts and boxes without a look of their own, and looks to be shared: half of what opens a panel would be looks."""
 
 from __future__ import annotations
 
@@ -29,23 +29,29 @@ class _Shared:
             return self._made
 
 
-_layout = _Shared(W.Layout)
 _text_style = _Shared(HTMLStyle)
 _button_style = _Shared(W.ButtonStyle)
+_layouts: dict[tuple[tuple[str, str], ...], _Shared] = {}
 
 
-def text(*, layout: Any = None) -> Any:
+def layout(**how: str) -> Any:
+    """The layout of all that looks like this, and is never to look otherwise or to be hidden."""
+    key = tuple(sorted(how.items()))
+    return _layouts.setdefault(key, _Shared(lambda: W.Layout(**how))).get()
+
+
+def text(look: Any = None) -> Any:
     """A piece of HTML, empty at first.
 
     Args:
-        layout: of its own, or shared by others; needed where it is to be hidden.
+        look: its layout; needed where it is to be hidden.
     """
-    return W.HTML(layout=layout or _layout.get(), style=_text_style.get())
+    return W.HTML(layout=look or layout(), style=_text_style.get())
 
 
 def box(*children: Any) -> Any:
     """Widgets below each other. It cannot be hidden."""
-    return W.VBox(children, layout=_layout.get())
+    return W.VBox(children, layout=layout())
 
 
 def button_style() -> Any:

@@ -32,7 +32,7 @@ class _PodRow:
         self._logs = button(
             "Logs", f"ComfyUI's log of pod {pod_id}, here", lambda: rows.open_logs(pod_id), layout=layout
         )
-        self._text = plain.text(layout=rows.text_layout)
+        self._text = plain.text(rows.text_layout)
         self._controls = W.HBox([self._gui, self._logs, *self._buttons.all], layout=W.Layout(flex_flow="row wrap"))
         self.root = W.HBox([self._text, self._controls], layout=rows.row_layout)
 
@@ -66,13 +66,13 @@ class PodRows:
         open_logs: Callable[[str], None],
     ) -> None:
         self.session, self.answer, self.open_gui, self.open_logs = session, answer, open_gui, open_logs
-        self.button_layout = W.Layout(width="auto")
-        self.text_layout = W.Layout(flex="1 1 320px", min_width="240px")
-        self.row_layout = W.Layout(flex_flow="row wrap", align_items="flex-start", flex="none")
+        self.button_layout = plain.layout(width="auto")
+        self.text_layout = plain.layout(flex="1 1 320px", min_width="240px")
+        self.row_layout = plain.layout(flex_flow="row wrap", align_items="flex-start", flex="none")
         self._rows: dict[str, _PodRow] = {}
         self._shown: list[str] = []
-        self._list, self._rest = plain.box(), plain.text()
-        self.root = plain.box(self._list, self._rest)
+        self._rest = plain.text()
+        self.root = plain.box(self._rest)
 
     def draw(self, pods: Mapping[str, PodView], jobs: Mapping[str, JobView], *, heal: bool = False) -> bool:
         """Follow the pods. The pump's thread only.
@@ -90,7 +90,7 @@ class PodRows:
             self._rows[pod_id].draw(pod, jobs.get(pod.job_id or ""), heal=heal)
         if shown != self._shown:
             self._shown = shown
-            self._list.children = [self._rows[pod_id].root for pod_id in shown]
+            self.root.children = [*(self._rows[pod_id].root for pod_id in shown), self._rest]
             for pod_id in [pod_id for pod_id in self._rows if pod_id not in shown]:
                 take_away(self._rows.pop(pod_id).root)
         rest = f"and {gone} pod{'s' if gone > 1 else ''} that are gone; `%autopod history` knows their jobs"

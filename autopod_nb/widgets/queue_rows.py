@@ -36,11 +36,11 @@ class QueueRows:
         self._session, self._answer = session, answer
         self._rows: dict[str, tuple[W.HTML, W.HBox]] = {}
         self._shown: list[str] = []
-        self._button_layout = W.Layout(width="auto")
-        self._text_layout = W.Layout(flex="1 1 320px")
-        self._row_layout = W.Layout(flex_flow="row wrap", align_items="flex-start")
-        self._head, self._list, self._over = plain.text(), plain.box(), plain.text()
-        self.root = plain.box(self._head, self._list, self._over)
+        self._button_layout = plain.layout(width="auto")
+        self._text_layout = plain.layout(flex="1 1 320px")
+        self._row_layout = plain.layout(flex_flow="row wrap", align_items="flex-start")
+        self._head, self._over = plain.text(), plain.text()
+        self.root = plain.box(self._head, self._over)
 
     def draw(self, jobs: Mapping[str, JobView], *, heal: bool = False) -> bool:
         """Follow the jobs. The pump's thread only.
@@ -68,12 +68,12 @@ class QueueRows:
         if shown == self._shown:
             return
         self._shown = shown
-        self._list.children = [self._rows[job_id][1] for job_id in shown]
+        self.root.children = [self._head, *(self._rows[job_id][1] for job_id in shown), self._over]
         for job_id in [job_id for job_id in self._rows if job_id not in shown]:
             take_away(self._rows.pop(job_id)[1])
 
     def _make_row(self, job_id: str) -> tuple[W.HTML, W.HBox]:
-        text = plain.text(layout=self._text_layout)
+        text = plain.text(self._text_layout)
         cancel = button("Cancel", f"End job {job_id}", lambda: self._cancel(job_id), layout=self._button_layout)
         mark(cancel, ActionName.CANCEL, job_id)
         return text, W.HBox([text, cancel], layout=self._row_layout)

@@ -1,13 +1,15 @@
 """Stands in for a pod's ComfyUI that means harm: whatever it may say of itself, it says in markup, scripts and codes.
 
-Tests copy it as ``main.py`` of "the user's own ComfyUI". It is the built-in engine with two nodes more.
+Tests install it as "the user's own ComfyUI". It is the built-in engine with three nodes more.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import shutil
 import signal
+import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -91,6 +93,13 @@ def nodes() -> dict[str, NodeClass]:
     """Those of the engine, and ours."""
     odd: tuple[NodeClass, ...] = (_Odd("Shows"), _Fails("Fails"), _Hangs("Hangs"))
     return {**NODES, **{node.name: node for node in odd}}
+
+
+def install(folder: Path) -> dict[str, str]:
+    """Put it into a new folder. Returns the variables of a kernel whose pods run it."""
+    folder.mkdir()
+    shutil.copy(__file__, folder / "main.py")
+    return {"AUTOPOD_COMFYUI_DIR": str(folder), "AUTOPOD_COMFYUI_PYTHON": sys.executable}
 
 
 async def _serve(host: str, port: int, base: Path) -> None:

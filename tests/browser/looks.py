@@ -13,8 +13,8 @@ _AROUND = 200  # pixels: what JupyterLab has above and below a notebook
 _MOST_TABS = 80
 _DRAWN = """async area => {
   await new Promise(next => requestAnimationFrame(() => requestAnimationFrame(next)));
-  const figures = [...area.querySelectorAll('[data-mime-type="application/vnd.plotly.v1+json"]')];
-  return figures.every(each => each.querySelector('svg.main-svg')?.getBoundingClientRect().height > 0);
+  const figures = [...area.querySelectorAll('.js-plotly-plot')];
+  return figures.every(each => each.getBoundingClientRect().height > 0 && each.querySelector('svg.main-svg'));
 }"""
 
 

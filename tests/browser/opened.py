@@ -76,7 +76,7 @@ class Opener:
         """Open a notebook's file in a window of its own; its kernel is this test's."""
         self._choose_kernel(path)
         opened = self.again(str(path.relative_to(self.lab.root)))
-        assert opened.ask("__import__('ipykernel').__version__").startswith(f"{self.version}.")
+        assert opened.knock().startswith(f"{self.version}.")
         return opened
 
     def again(self, path: str) -> Notebook:

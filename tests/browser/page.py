@@ -5,15 +5,19 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import ConsoleMessage, Dialog, Locator, Page, Response, expect
+from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Response, expect
 
 from tests.browser import scripts
 from tests.browser.lab import ROOT, Lab
 from tests.browser.scripts import WAIT_MS
+
+_KNOCK_MS = 8_000.0
+_VERSION = "__import__('ipykernel').__version__"
 
 SHOTS = ROOT / "demo-output" / "shots"
 
@@ -185,9 +189,16 @@ class Notebook:
 
     # --- the kernel -------------------------------------------------------------------------------------------------
 
-    def ask(self, expression: str) -> Any:
+    def knock(self) -> str:
+        """The version of ipykernel. What is sent first to a kernel that has just begun may be lost: then once more."""
+        for within_ms in (_KNOCK_MS, _KNOCK_MS):
+            with suppress(Error):
+                return str(self.ask(_VERSION, within_ms))
+        return str(self.ask(_VERSION))
+
+    def ask(self, expression: str, within_ms: float = WAIT_MS) -> Any:
         """The value of a Python expression in the kernel, a literal; waits while a cell runs."""
-        ok, text = self.page.evaluate(scripts.ASK, expression)
+        ok, text = self.page.evaluate(scripts.ASK, [expression, within_ms])
         assert ok, f"{expression}: {text}"
         return ast.literal_eval(text)
 

@@ -26,9 +26,9 @@ START = f"""([command, at]) => {{
     error => {{ run.ok = false; run.error = String(error); run.over = true }});
 }}"""
 OVER = "at => window.autopodRuns.get(at).over"
-ASK = f"""async code => {{
+ASK = f"""async ([code, withinMs]) => {{
   const kernel = {PANEL}.sessionContext.session.kernel;
-  const late = new Promise((_, fail) => setTimeout(() => fail(new Error('the kernel gave no answer')), {WAIT_MS}));
+  const late = new Promise((_, fail) => setTimeout(() => fail(new Error('the kernel gave no answer')), withinMs));
   const reply = await Promise.race([late, kernel.requestExecute(
     {{code: '', silent: true, store_history: false, user_expressions: {{value: code}}}}, true).done]);
   const found = reply.content.user_expressions.value;

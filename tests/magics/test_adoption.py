@@ -72,12 +72,12 @@ def test_after_its_death_pod_job_and_panels_come_back(first: Kernel, second: Ker
     assert output.ok
     assert "Took over pod" in output.text
     assert "Job long: running" in output.text
-    assert [WIDGET in display for display in output.displays] == [True, True]
-    assert "Job long" in output.displays[1]["text/plain"]
+    assert [WIDGET in display for display in output.displays] == [False, True, True, False]
+    assert "Job long" in output.displays[2]["text/plain"]
     second.until(lambda: second.shows("● running"))
     assert SystemClock().monotonic() - begin_s < AIM_S
-    second.until(lambda: WIDGET not in output.displays[1])
-    assert "Job long (slow): done" in output.displays[1]["text/plain"]
+    second.until(lambda: WIDGET not in output.displays[2])
+    assert "Job long (slow): done" in output.displays[2]["text/plain"]
     assert second.run("%autopod wait").ok
 
 

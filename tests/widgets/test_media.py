@@ -43,10 +43,8 @@ def test_text_is_shown_escaped_without_secrets_and_cut_when_long(tmp_path: Path)
     assert html.endswith("x…</pre>")
 
 
-def test_other_files_and_files_that_are_gone_are_left_out(tmp_path: Path) -> None:
-    gone = result(tmp_path / "gone.png", b"1")
-    gone.path.unlink()
-    assert media.results_html([gone, result(tmp_path / "model.safetensors", b"1")]) == ""
+def test_of_other_files_their_path_in_the_card_is_enough(tmp_path: Path) -> None:
+    assert media.results_html([result(tmp_path / "model.safetensors", b"1")]) == ""
 
 
 def test_what_does_not_fit_is_left_out_and_what_is_smaller_still_shown(tmp_path: Path) -> None:
