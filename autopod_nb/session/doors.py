@@ -161,7 +161,9 @@ class PodDoors:
         there = {name: pod for name, pod in self.snapshot.pods.items() if not pod.over}
         if pod_id is not None:
             if pod_id not in there:
-                known = f" Pods: {', '.join(there)}." if there else " No pod is running."
+                known = f" Pods: {', '.join(there)}." if there else " No pod is running: `connect` rents one."
+                if pod_id in self.snapshot.pods:
+                    raise UsageError(f"Pod {pod_id} is gone.{known}")
                 raise UsageError(f"No pod {pod_id!r}.{nearest(pod_id, there) or known}")
             return there[pod_id]
         if not there:
