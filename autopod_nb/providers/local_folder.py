@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from autopod_nb.models.pod import PodAddress
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _BILL_NAME = "billing.jsonl"
+_LOOKS, _LOOK_S = 100, 0.01
+_PAUSE = threading.Event()
 _WORDS_LENGTH = 500  # characters of a log line that fit into a message
 
 
@@ -117,7 +120,7 @@ class PodFolder:
         """Whether this process is alive and is the pod of this folder: process ids are used again."""
         try:
             os.kill(pid, 0)
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            command = _command_line(pid)
         except (ProcessLookupError, PermissionError):
             return False
         except OSError:  # no /proc on this system, or gone between the two looks
@@ -196,6 +199,25 @@ def read_bill(root: Path) -> list[list[str]]:
     except FileNotFoundError:
         return []
     return [json.loads(line) for line in lines]
+
+
+def _command_line(pid: int) -> bytes:
+    """As the system tells it: for a moment nothing, while a process becomes the program that it was started as.
+
+    Raises:
+        OSError: there is no such process, or no /proc.
+    """
+    for _ in range(_LOOKS):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if command or _has_ended(pid):
+            return command
+        _PAUSE.wait(_LOOK_S)
+    return b""
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether only its exit status is left."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
 def _tail(path: Path, lines: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -11,6 +12,7 @@ from autopod_nb.providers.local_folder import PodFolder, read_bill
 
 _SIDES = 6
 _ROUNDS = 40
+_STARTS = 300
 _START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -43,3 +45,16 @@ def test_many_sides_remove_a_folder_at_once_and_the_bill_has_one_row(tmp_path: P
         (f"pod-{number}", Decimal("0.40")) for number in range(_ROUNDS)
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["billing.jsonl"]
+
+
+def test_a_program_is_found_in_the_very_moment_in_which_it_begins(tmp_path: Path) -> None:
+    """Of a process that has just become another program, the system tells no command line for some microseconds."""
+    folder = PodFolder(tmp_path, "pod")
+    unseen = []
+    for number in range(_STARTS):
+        with subprocess.Popen(["sh", "-c", "read line", "--dir", str(folder.path), "-"], stdin=subprocess.PIPE) as pod:
+            if not folder.is_pod(pod.pid):
+                unseen.append(number)
+            pod.communicate()
+        assert not folder.is_pod(pod.pid)
+    assert unseen == []
