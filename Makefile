@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # the kernels that the browser tests run on, which treat a click during a cell in different ways
 KERNELS := 7.3 7.4
+# several processes share the tests, a file of them at a time: most of what they do is to wait
+SHARED := --dist loadfile
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo lab test test-slow lint bench clean
@@ -37,10 +39,10 @@ lab: $(VENV)/.user  ## open JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=. notebooks/01-quickstart.ipynb
 
 test: $(VENV)/.dev  ## run the tests, but for the slow ones
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" -n 3 $(SHARED) $(ARGS)
 
 test-slow: $(VENV)/.dev  ## run the slow tests
-	@$(BIN)/python -m pytest -m slow --timeout 900 $(ARGS)
+	@$(BIN)/python -m pytest -m slow --timeout 900 -n 2 $(SHARED) $(ARGS)
 
 lint: $(VENV)/.dev  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,7 +16,7 @@ from tests.leftovers import alive, command_of, left_of, left_since
 _GRACE_S = float(os.environ.get("AUTOPOD_TESTS_GRACE_S") or 5)  # what ends by itself this soon was not left behind
 _MUST_RUN_ALL = "AUTOPOD_TESTS_MUST_RUN_ALL"
 _KINDS = ("slow", "browser", "faults", "contract")  # marks that say why a test may be left out
-_DESELECTED = pytest.StashKey[list[pytest.Item]]()
+_LEFT_OUT = pytest.StashKey[list[str]]()
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -84,14 +85,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin the list of tests that were left out."""
-    config.stash[_DESELECTED] = []
+    """Begin the list of why tests were left out."""
+    config.stash[_LEFT_OUT] = []
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Keep what an option left out."""
     for item in items:
-        item.config.stash[_DESELECTED].append(item)
+        item.config.stash[_LEFT_OUT].append(_why_deselected(item))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Several processes that share the tests choose them alike: each tells of all that were left out."""
+    node.config.stash[_LEFT_OUT] = node.workeroutput.get("left_out", [])
 
 
 def _why_deselected(item: pytest.Item) -> str:
@@ -110,13 +117,16 @@ def _skipped(config: pytest.Config) -> list[str]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Where all tests must run, one that was skipped makes the run fail."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_out"] = session.config.stash[_LEFT_OUT]
     if os.environ.get(_MUST_RUN_ALL) == "1" and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say in one line what was left out, and why."""
-    reasons = Counter(_why_deselected(item) for item in config.stash[_DESELECTED])
+    left_out: list[str] = config.stash[_LEFT_OUT]
+    reasons = Counter(left_out)
     reasons.update(_skipped(config))
     why = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
     count = sum(reasons.values())

@@ -46,6 +46,9 @@ def test_other(): pass
 """
 
 
+_SHARED = ("-p", "xdist", "-n", "2")
+
+
 def _run(folder: Path, modules: Mapping[str, str], *options: str, must_run_all: bool = False) -> tuple[int, str]:
     """Run made-up test modules with our conftest. Returns the exit status and what was printed."""
     for name, code in modules.items():
@@ -77,6 +80,9 @@ def test_whoever_leaves_a_thread_or_a_process_fails_and_nobody_else(tmp_path: Pa
 
 def test_one_line_names_what_was_left_out_and_only_a_skip_fails_where_all_must_run(tmp_path: Path) -> None:
     status, text = _run(tmp_path, {"skipped": _SKIPPED}, "-m", "not slow", must_run_all=True)
+    assert status == 1
+    assert "left out: 2 tests (no chromium: 1, slow: 1)\n" in text
+    status, text = _run(tmp_path, {"skipped": _SKIPPED}, "-m", "not slow", *_SHARED, must_run_all=True)
     assert status == 1
     assert "left out: 2 tests (no chromium: 1, slow: 1)\n" in text
     status, text = _run(tmp_path, {"skipped": _SKIPPED})
