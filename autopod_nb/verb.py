@@ -134,12 +134,26 @@ def job_limits(command: str) -> tuple[Option, ...]:
                example=f"{command} --timeout 15"),
         Option("--pod", "run on this pod", metavar="POD", offers=Offers.PODS, example=f"{command} --pod 3fa2c1"),
         Option("--dry-run", DRY_RUN, kind=Kind.FLAG, example=f"{command} --dry-run"),
-        Option("--wait", "block until it is over, with progress; an interrupt gives the prompt back", kind=Kind.FLAG,
-               example=f"{command} --wait"),
+        wait(command),
         Option("--stop-on-error", "when one of several jobs fails, cancel the others", kind=Kind.FLAG,
                example=f"{command} --stop-on-error"),
         Option("-o", "put the handle of the job, or of all, into this variable", kind=Kind.VARIABLE, metavar="VAR",
                dest="variable", example=f"{command} -o clip"),
+    )  # fmt: skip
+
+
+def fleet(command: str) -> tuple[Option, ...]:
+    """Options of whoever may have many pods."""
+    return (
+        Option("--max-pods", "as many pods at most, each rented when it pays and ended when it does not",
+               kind=Kind.COUNT, metavar="N", example=f"{command} --max-pods 3"),
+        Option("--auto", "the same, as many as pay and need no --yes", kind=Kind.FLAG, example=f"{command} --auto"),
+        Option("--fastest", "done as soon as --budget allows, instead of as cheaply as can be", kind=Kind.FLAG,
+               example=f"{command} --max-pods 3 --fastest --budget 1"),
+        Option("--budget", "all of those pods together may cost that from now on", kind=Kind.USD, metavar="USD",
+               example=f"{command} --max-pods 3 --budget 0.50"),
+        Option("--within", "done after so long, as cheaply as that can be", kind=Kind.MINUTES, metavar="MIN",
+               example=f"{command} --max-pods 3 --within 30"),
     )  # fmt: skip
 
 
@@ -167,6 +181,18 @@ def market(command: str) -> tuple[Option, ...]:
 def as_json(command: str) -> Option:
     """The option for other tools."""
     return Option("--json", "as JSON, for other tools", kind=Kind.FLAG, example=f"{command} --json")
+
+
+def wait(command: str) -> Option:
+    """The option of whoever starts one job, or some."""
+    text = "block until it is over, with progress; an interrupt gives the prompt back"
+    return Option("--wait", text, kind=Kind.FLAG, example=f"{command} --wait")
+
+
+def yes(command: str, what: str) -> Option:
+    """The option of whoever would ask first."""
+    text = f"do it without being asked again: {what}"
+    return Option("--yes", text, kind=Kind.FLAG, example=f"{command} --yes")
 
 
 def one_pod(command: str, text: str = "which one, if there are several") -> Option:

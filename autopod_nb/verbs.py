@@ -9,15 +9,17 @@ from autopod_nb.verb import (
     Option,
     Verb,
     as_json,
+    fleet,
     help_columns,
     help_of,
     job_limits,
     markdown_of,
     market,
     one_pod,
+    wait,
+    yes,
 )
 
-_YES = "do it without being asked again: "
 _RUN = "%autopod run --job jobs/portrait.json"
 _CELL = "%%comfyjob img2vid-basic"
 
@@ -45,9 +47,9 @@ VERBS: tuple[Verb, ...] = (
                    example="%autopod connect --idle-minutes 5"),
             Option("--pods", "so many at once, which share the jobs", kind=Kind.COUNT, metavar="N",
                    example="%autopod connect --pods 3"),
+            *fleet("%autopod connect"),
             Option("--dry-run", DRY_RUN, kind=Kind.FLAG, example="%autopod connect --dry-run"),
-            Option("--yes", _YES + "a pod over 1 USD an hour", kind=Kind.FLAG,
-                   example="%autopod connect --gpu 4090 --gpu-count 2 --yes"),
+            yes("%autopod connect --gpu 4090 --gpu-count 2", "a pod over 1 USD an hour"),
         ),
     ),
     Verb(
@@ -71,8 +73,7 @@ VERBS: tuple[Verb, ...] = (
                    example="%autopod run --job jobs/portrait.json jobs/forest.json"),
             Option("--jobs", "all job files that match, in the order of their names", metavar="GLOB",
                    offers=Offers.FILES, example="%autopod run --jobs 'jobs/*.json'"),
-            *job_limits(_RUN),
-            Option("--yes", _YES + "rent a pod over 1 USD an hour", kind=Kind.FLAG, example=_RUN + " --yes"),
+            *job_limits(_RUN), *fleet(_RUN), yes(_RUN, "rent a pod over 1 USD an hour"),
         ),
     ),
     Verb(
@@ -83,12 +84,10 @@ VERBS: tuple[Verb, ...] = (
             Option("JOB", "which one", offers=Offers.ALL_JOBS, example="%autopod again portrait"),
             Option("--name", "its new name; portrait-2 and so on if left out", metavar="NAME",
                    example="%autopod again portrait --name portrait-large"),
-            Option("--wait", "block until it is over, with progress; an interrupt gives the prompt back",
-                   kind=Kind.FLAG, example="%autopod again portrait --wait"),
+            wait("%autopod again portrait"),
             Option("-o", "put its handle into this variable", kind=Kind.VARIABLE, metavar="VAR", dest="variable",
                    example="%autopod again portrait -o clip"),
-            Option("--yes", _YES + "rent a pod over 1 USD an hour", kind=Kind.FLAG,
-                   example="%autopod again portrait --yes"),
+            yes("%autopod again portrait", "rent a pod over 1 USD an hour"),
         ),
     ),
     Verb(
@@ -131,8 +130,7 @@ VERBS: tuple[Verb, ...] = (
         options=(
             one_pod("%autopod kill"),
             Option("--all", "every pod of this session", kind=Kind.FLAG, example="%autopod kill --all"),
-            Option("--yes", _YES + "lose results that are not here yet", kind=Kind.FLAG,
-                   example="%autopod kill --yes"),
+            yes("%autopod kill", "lose results that are not here yet"),
         ),
     ),
     Verb(
@@ -295,7 +293,7 @@ CELL = Verb(
         Option("TEMPLATE", "name of a workflow template, or path of a file", offers=Offers.TEMPLATES, example=_CELL),
         Option("--name", "name of the job; made from the template if left out", metavar="NAME",
                example=_CELL + " --name portrait"),
-        *job_limits(_CELL),
+        *job_limits(_CELL), *fleet(_CELL), yes(_CELL, "rent a pod over 1 USD an hour"),
     ),
 )  # fmt: skip
 """The cell magic."""

@@ -25,7 +25,9 @@ _SMALL_BYTES = 1_000_000  # most answers are a few hundred bytes
 _LOG_BYTES = 8_000_000
 _LARGE_BYTES = 64_000_000  # queue and history carry whole workflows, /object_info 0.8 MB and more with custom nodes
 _READY_TIMEOUT_S = 5.0  # a tunnel accepts at once, also when nothing listens at its end: then ask again
-_LOOK_PAUSES_S = (0.2, 0.5, 1.0, 2.0, 4.0)  # between looks for a prompt whose acceptance was lost; a guess
+# before each look for a prompt whose acceptance was lost: a line that broke is back within seconds, or not for long
+_LOOK_PAUSES_S = (0.2, 0.3, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)  # a guess
+_SECOND_LOOK_S = 0.3  # after one without a trace of it; a guess
 
 
 class ComfyClient:
@@ -268,7 +270,7 @@ class ComfyClient:
         """
         looks_without = 0
         for pause_s in _LOOK_PAUSES_S:
-            self.pause(pause_s)
+            self.pause(_SECOND_LOOK_S if looks_without else pause_s)
             try:
                 content = self.queue()
                 if prompt_id in content:

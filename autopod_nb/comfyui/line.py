@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import websocket
 
 _OPEN_TIMEOUT_S = 5.0
+_AHEAD_BYTES = 16 << 10
 _LONGEST_MESSAGE_BYTES = 64_000_000  # a large preview is one megabyte
 _BROKEN = (websocket.WebSocketException, OSError, ValueError, LookupError)  # garbage in the handshake raises anything
 
@@ -19,12 +20,23 @@ class LineLost(Exception):
 
 
 class _Bounded(websocket.WebSocket):
-    """A WebSocket that refuses messages without end."""
+    """A WebSocket that refuses messages without end, and takes at once what has come, though it asks for pieces."""
 
     unread_bytes = 0
+    _kept, _kept_from = b"", 0
 
     def _recv(self, bufsize: int) -> bytes:
-        received = cast("bytes", super()._recv(bufsize))  # type: ignore[no-untyped-call] # the library types only a part
+        begin = self._kept_from
+        if begin < len(self._kept):
+            self._kept_from = min(len(self._kept), begin + bufsize)
+            return self._counted(self._kept[begin : self._kept_from])
+        received = cast("bytes", super()._recv(max(bufsize, _AHEAD_BYTES)))  # type: ignore[no-untyped-call] # the library types only a part
+        if len(received) <= bufsize:
+            return self._counted(received)
+        self._kept, self._kept_from = received, bufsize
+        return self._counted(received[:bufsize])
+
+    def _counted(self, received: bytes) -> bytes:
         self.unread_bytes += len(received)
         if self.unread_bytes > _LONGEST_MESSAGE_BYTES:
             raise websocket.WebSocketProtocolException(f"a message of more than {_LONGEST_MESSAGE_BYTES:,} bytes")

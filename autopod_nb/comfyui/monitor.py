@@ -7,7 +7,6 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from autopod_nb.comfyui.line import Line, LineLost
 from autopod_nb.comfyui.messages import decode_binary, decode_text
 from autopod_nb.comfyui.monitor_events import (
     Connected,
+    Counters,
     Disconnected,
     MonitorEvent,
     PromptResultFound,
@@ -34,21 +34,12 @@ _TICK_S = 0.25  # how long the socket is read before polls and pings are looked 
 _POLL_TIMEOUT_S = 3.0  # a poll that hangs keeps the socket from being read
 _FRESH_S = 1.0  # a line that was silent for longer is pinged before a poll, which would hang if it is dead
 _PONG_SHARE = 0.8  # of the ping interval: how long to wait for the answer
-_MOST_OF_TIME = 0.05  # polls take at most this share of the time, for a long queue carries megabytes
+_MOST_OF_TIME = 0.2  # polls take at most this share of the time, for a long queue carries megabytes
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.2, 3.0
 _JITTER = 0.25  # of the back-off, to both sides
 _LOOKS = 2  # without a trace of a prompt, before it has vanished
 _HINT_S = 0.5  # a queue that moved without a word about our prompts: wait this long for the word
 _FEATURES = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counters:
-    """What has happened so far. ``messages`` are frames of the socket, ``polls`` rounds of questions."""
-
-    connects: int
-    messages: int
-    polls: int
 
 
 class Monitor:
@@ -73,7 +64,7 @@ class Monitor:
         clock: Clock,
         on_event: Callable[[MonitorEvent], None],
         client: ComfyClient,
-        poll_s: float = 2.0,
+        poll_s: float = 1.0,
         ping_s: float = 5.0,
     ) -> None:
         self._url = base_url.rstrip("/")
@@ -90,6 +81,7 @@ class Monitor:
         self._heard_at = self._poll_at = clock.monotonic()
         self._hint_at: float | None = None
         self._suspicion: tuple[float, int] | None = None
+        self._hurried = threading.Event()
         port = urlsplit(self._url).port
         self._thread = ServiceThread(f"autopod-monitor-{port}", self._run)
 
@@ -101,11 +93,16 @@ class Monitor:
     def stop(self) -> None:
         """Ask the thread to end, which it does within a second. Safe to call twice, in any thread."""
         self._thread.stop()
+        self.hurry()
         self._client.close()
         if (line := self._line) is not None:
             line.abort()
         with self._connected:
             self._connected.notify_all()
+
+    def hurry(self) -> None:
+        """The line is good again: connect at once, should there be no socket. Never blocks, in any thread."""
+        self._hurried.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end, at most *timeout_s* seconds. Returns whether it has ended."""
@@ -154,9 +151,9 @@ class Monitor:
             self._heard_at = self._clock.monotonic()  # it has the usual time to be heard of
         self._watched.add(prompt_id, client_id, posted=posted)
 
-    def posted(self, prompt_id: str) -> None:
-        """The server took the prompt: from now on its absence from queue and history means that it vanished."""
-        self._watched.posted(prompt_id)
+    def posted(self, prompt_id: str, *, sure: bool = True) -> None:
+        """The server took the prompt, or may have: from now on its absence from queue and history means something."""
+        self._watched.posted(prompt_id, sure=sure)
 
     def unwatch(self, prompt_id: str) -> None:
         """Follow it no longer. Safe to call twice."""
@@ -165,6 +162,7 @@ class Monitor:
     def _run(self, stop: threading.Event) -> None:
         backoff_s = _FIRST_BACKOFF_S
         while not stop.is_set():
+            self._hurried.clear()
             line = self._line = Line(self._url, client_id := str(uuid4()))
             try:
                 if stop.is_set():
@@ -178,7 +176,7 @@ class Monitor:
             finally:
                 line.close()
             self._away(backoff_s * random.uniform(1 - _JITTER, 1 + _JITTER), stop)  # noqa: S311 - jitter, no secret
-            backoff_s = min(_LAST_BACKOFF_S, backoff_s * 2)
+            backoff_s = _FIRST_BACKOFF_S if self._hurried.is_set() else min(_LAST_BACKOFF_S, backoff_s * 2)
 
     def _opened(self, client_id: str) -> None:
         self._connects += 1
@@ -202,10 +200,10 @@ class Monitor:
     def _away(self, seconds: float, stop: threading.Event) -> None:
         """Wait before the next try to connect; polls go on, for they may get through where the socket does not."""
         deadline = Deadline(self._clock, seconds)
-        while not stop.is_set() and not deadline.passed:
+        while not (stop.is_set() or self._hurried.is_set() or deadline.passed):
             if self._watched and self._clock.monotonic() >= self._poll_at:
                 self._poll(None)
-            self._clock.wait(stop, min(_TICK_S, deadline.left_s()))
+            self._clock.wait(self._hurried, min(_TICK_S, deadline.left_s()))
 
     def _read(self, line: Line, client_id: str, stop: threading.Event) -> None:
         """Read, ping and poll until the line is lost."""
@@ -243,13 +241,13 @@ class Monitor:
                     self._poll_at = max(self._poll_at, self._heard_at + self._poll_s)
             elif isinstance(event, QueueStatus):
                 if self._remaining not in (None, event.remaining) and self._hint_at is None:
-                    self._hint_at = self._soon()
+                    self._hint_at = self._soon(0.0 if self._watched.is_deaf(self._client_id) else _HINT_S)
                 self._remaining = event.remaining
             self._post(event)
 
-    def _soon(self) -> float:
-        """When to poll for a good reason: after half a second, or later where polls take long."""
-        return max(self._clock.monotonic() + _HINT_S, self._poll_at - self._poll_s)
+    def _soon(self, after_s: float = _HINT_S) -> float:
+        """When to poll for a good reason: after so long, or later where polls take long."""
+        return max(self._clock.monotonic() + after_s, self._poll_at - self._poll_s)
 
     def _is_due(self, client_id: str, now: float) -> bool:
         """Whether to ask queue and history. As long as a socket tells of one of its prompts it tells of all."""
@@ -307,8 +305,10 @@ class Monitor:
 
     def _vanished(self, prompt_ids: list[str]) -> None:
         forgotten = self._breaks > 0 and self._client.history_is_empty()  # a restart breaks the socket first
-        gone = [prompt_id for prompt_id in prompt_ids if self._watched.remove(prompt_id) is not None]
+        forgotten = forgotten and self._watched.any_seen  # else it never had anything to forget
+        removed = ((prompt_id, self._watched.remove(prompt_id)) for prompt_id in prompt_ids)
+        gone = {prompt_id: watched.seen for prompt_id, watched in removed if watched is not None}
         if gone and forgotten:
             self._post(ServerRestarted())
-        for prompt_id in gone:
-            self._post(PromptVanished(prompt_id=prompt_id))
+        for prompt_id, seen in gone.items():
+            self._post(PromptVanished(prompt_id=prompt_id, may_have_run=seen or forgotten))

@@ -1,4 +1,4 @@
-"""What a monitor tells of the prompts it watches, besides what the server itself says."""
+"""What a monitor tells of the prompts it watches, besides what the server itself says, and of itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from autopod_nb.models.event import ComfyEvent, PromptResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """What has happened so far. ``messages`` are frames of the socket, ``polls`` rounds of questions."""
+
+    connects: int
+    messages: int
+    polls: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +40,15 @@ class PromptResultFound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptVanished:
-    """A watched prompt is neither in the queue nor in the history, looked at twice. Posted once."""
+    """A watched prompt is neither in the queue nor in the history, looked at twice. Posted once.
+
+    Attributes:
+        prompt_id: which.
+        may_have_run: it was there before, or the server has forgotten everything; else it never arrived.
+    """
 
     prompt_id: str
+    may_have_run: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

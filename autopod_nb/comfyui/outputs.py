@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
-from uuid import uuid4
 
 from autopod_nb.clock import Deadline
 from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.comfyui.download import Download
+from autopod_nb.comfyui.part_file import Arrival, part_file
 from autopod_nb.comfyui.verification import verify
 from autopod_nb.errors import AnswerLost, ComfyError, TransferError
 from autopod_nb.models.job import RemoteFile, ResultFile, Verified
@@ -162,7 +160,8 @@ def download(
 ) -> ResultFile:
     """Fetch a file into a hidden part file beside *target*, check it, and only then give it its name.
 
-    After a cut it asks for the rest; it gives up after three tries without a new piece. What failed leaves nothing.
+    After a cut it asks for the rest; it gives up after three tries without a new piece. Where the checksum is known,
+    what has come by then is kept, and the next call goes on from there. What failed otherwise leaves nothing.
 
     Args:
         target: where it shall lie; the folder is made; a name that is taken gets ``-2``.
@@ -174,15 +173,15 @@ def download(
     Raises:
         TransferError: it did not arrive whole, or cannot be written.
     """
-    with _telling_where(target), _part_file(target) as (path, file):
-        arrival = _Arrival(file)
-        _fetch(client, remote, arrival, deadline, on_bytes)
+    with _telling_where(target), part_file(target, expected_sha256) as (path, file):
+        arrival = Arrival(file)
+        _bring(client, remote, arrival, expected_sha256=expected_sha256, deadline=deadline, on_bytes=on_bytes)
         file.flush()
         os.fsync(file.fileno())
         digest = arrival.digest.hexdigest()
         if expected_sha256 is None:
             verified = verify(path, target.suffix)
-        elif digest == expected_sha256.lower():
+        elif arrival.is_whole(expected_sha256):
             verified = Verified.SHA256
         else:
             raise TransferError(f"{remote.filename!r} came with another checksum than it has on the pod: not kept.")
@@ -196,30 +195,32 @@ def download(
         )
 
 
-class _Arrival:
-    """What has arrived of a file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.restart()
-
-    def restart(self) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self.digest = hashlib.sha256()
-        self.size = 0
-        self.etag = ""
-
-    def add(self, piece: bytes) -> None:
-        self._file.write(piece)
-        self.digest.update(piece)
-        self.size += len(piece)
+def _bring(
+    client: ComfyClient,
+    remote: RemoteFile,
+    arrival: Arrival,
+    *,
+    expected_sha256: str | None,
+    deadline: Deadline,
+    on_bytes: Callable[[int, int | None], None] | None,
+) -> None:
+    """Fetch what is not here yet. What an earlier try left counts only if the whole turns out right."""
+    if arrival.size and not arrival.is_whole(expected_sha256):
+        try:
+            _fetch(client, remote, arrival, deadline, on_bytes)
+        except TransferError as error:
+            if isinstance(error.__cause__, AnswerLost):
+                raise
+        if not arrival.is_whole(expected_sha256):
+            arrival.restart()
+    if not arrival.size:
+        _fetch(client, remote, arrival, deadline, on_bytes)
 
 
 def _fetch(
     client: ComfyClient,
     remote: RemoteFile,
-    arrival: _Arrival,
+    arrival: Arrival,
     deadline: Deadline,
     on_bytes: Callable[[int, int | None], None] | None,
 ) -> None:
@@ -244,10 +245,11 @@ def _fetch(
 
 
 def _receive(
-    answer: Download, arrival: _Arrival, deadline: Deadline, on_bytes: Callable[[int, int | None], None] | None
+    answer: Download, arrival: Arrival, deadline: Deadline, on_bytes: Callable[[int, int | None], None] | None
 ) -> bool:
     """Take what comes. Returns whether the file is whole now."""
-    if answer.start != arrival.size or (arrival.size and answer.etag != arrival.etag):
+    changed = arrival.size and arrival.etag not in (None, answer.etag)
+    if changed or answer.start != arrival.size or arrival.size > (answer.total_bytes or arrival.size):
         arrival.restart()
         if answer.start:
             return False  # a part of something else: ask again, from the first byte
@@ -259,18 +261,6 @@ def _receive(
         if deadline.passed:
             return False
     return answer.total_bytes is None or arrival.size == answer.total_bytes
-
-
-@contextmanager
-def _part_file(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """A hidden file of its own beside *target*; whatever happens, its name is gone afterwards."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path = target.with_name(f".autopod-{uuid4().hex[:12]}.part")
-    try:
-        with path.open("x+b") as file:
-            yield path, file
-    finally:
-        path.unlink(missing_ok=True)
 
 
 @contextmanager

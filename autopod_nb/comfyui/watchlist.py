@@ -13,21 +13,28 @@ class Watched:
 
     Attributes:
         client_id: that it was submitted under.
-        known: it was on the server at some time; before that its absence means nothing.
+        known: it may be on the server by now; before that its absence means nothing.
+        seen: it was there for sure.
         over: the socket told its end.
         misses: looks without a trace of it, in a row.
     """
 
     client_id: str
     known: bool = False
+    seen: bool = False
     over: bool = False
     misses: int = 0
 
 
 class Watchlist:
-    """Prompt id → what is known of it."""
+    """Prompt id → what is known of it.
+
+    Attributes:
+        any_seen: one of them was on the server for sure, be it followed still or not.
+    """
 
     def __init__(self) -> None:
+        self.any_seen = False
         self._watched: dict[str, Watched] = {}
         self._lock = threading.Lock()
 
@@ -37,11 +44,16 @@ class Watchlist:
     def add(self, prompt_id: str, client_id: str, *, posted: bool) -> None:
         """Follow a prompt; again only changes its client id."""
         with self._lock:
-            self._watched[prompt_id] = Watched(client_id, known=posted)
+            self._watched[prompt_id] = Watched(client_id, known=posted, seen=posted)
 
-    def posted(self, prompt_id: str) -> None:
-        """The server took it."""
-        self._present(prompt_id)
+    def posted(self, prompt_id: str, *, sure: bool) -> None:
+        """The server took it, or may have taken it."""
+        if sure:
+            self._present(prompt_id)
+            return
+        with self._lock:
+            if (watched := self._watched.get(prompt_id)) is not None:
+                watched.known = True
 
     def remove(self, prompt_id: str) -> Watched | None:
         """Follow it no longer. Returns what was known of it, None if it was not followed."""
@@ -59,6 +71,11 @@ class Watchlist:
         """Whether there are prompts of which the socket of *client_id* tells nothing, or nothing more."""
         with self._lock:
             return any(watched.over or watched.client_id != client_id for watched in self._watched.values())
+
+    def is_deaf(self, client_id: str | None) -> bool:
+        """Whether the socket of *client_id* tells of none of the prompts."""
+        with self._lock:
+            return all(watched.client_id != client_id for watched in self._watched.values())
 
     def absent(self, queued: Iterable[str]) -> list[str]:
         """The prompts that are not among *queued*; the others are known to be there."""
@@ -82,5 +99,6 @@ class Watchlist:
         with self._lock:
             watched = self._watched.get(prompt_id)
             if watched is not None:
-                watched.known, watched.misses = True, 0
+                watched.known = watched.seen = self.any_seen = True
+                watched.misses = 0
             return watched

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import posixpath
-import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from autopod_nb.errors import AnswerLost, ComfyError, PodError, SshError, Transf
 from autopod_nb.models.event import PromptOutcome, PromptResult
 from autopod_nb.models.job import JobSpec, RemoteFile, ResultFile, Verified
 from autopod_nb.models.pod import PodAddress
-from autopod_nb.ssh.transfer import PodFiles, local_sha256
+from autopod_nb.ssh.transfer import OnBytes, PodFiles, Stop, local_sha256
 
 _SUBFOLDER = "autopod"  # of ComfyUI's input folder
 _HISTORY_TRIES = 5
@@ -32,9 +31,15 @@ class ResultLost(PodError):
 
 
 def upload_inputs(
-    files: PodFiles, spec: JobSpec, address: PodAddress, *, deadline: Deadline, stop: threading.Event
+    files: PodFiles,
+    spec: JobSpec,
+    address: PodAddress,
+    *,
+    deadline: Deadline,
+    stop: Stop,
+    on_bytes: OnBytes | None = None,
 ) -> tuple[tuple[str, str], ...]:
-    """Bring the inputs into ComfyUI's input folder; what is there already is not sent.
+    """Bring the inputs into ComfyUI's input folder, at the same time; what is on the pod already is not sent.
 
     Returns:
         (input, what ComfyUI calls the file) for each.
@@ -44,11 +49,9 @@ def upload_inputs(
         SshError: the line is lost.
     """
     folder = posixpath.join(address.comfyui_dir, "input", _SUBFOLDER)
-    names = []
-    for name, path in spec.inputs.items():
-        remote = files.upload(path, folder, deadline=deadline, stop=stop)
-        names.append((name, f"{_SUBFOLDER}/{posixpath.basename(remote)}"))
-    return tuple(names)
+    paths = files.upload_all(list(spec.inputs.values()), folder, deadline=deadline, on_bytes=on_bytes, stop=stop)
+    names = (f"{_SUBFOLDER}/{posixpath.basename(path)}" for path in paths)
+    return tuple(zip(spec.inputs, names, strict=True))
 
 
 def submit(
@@ -77,7 +80,7 @@ def submit(
     try:
         taken = client.submit(workflow, prompt_id=prompt_id, client_id=client_id, extra_data={"preview_method": "auto"})
     except AnswerLost:
-        monitor.posted(prompt_id)
+        monitor.posted(prompt_id, sure=False)
         return ()
     except PodError:
         monitor.unwatch(prompt_id)
@@ -95,36 +98,67 @@ def fetch(
     *,
     result: PromptResult,
     deadline: Deadline,
+    on_bytes: OnBytes | None = None,
 ) -> tuple[PromptResult, tuple[ResultFile, ...]]:
     """Bring what a prompt made, each file verified and whole.
 
     Args:
         result: how it ended, from :func:`read_result`.
+        on_bytes: told about progress of all files, where the pod can tell their sizes.
 
     Raises:
         ResultLost: there is no such result and never will be; what else there was is here.
         TransferError, ComfyError, SshError: not now; try again.
     """
     wanted, missing = _wanted(template, spec, result)
-    hashes = _hashes(files, [file for _, found in wanted for file in found], address, deadline)
+    looked = _look(files, [file for _, found in wanted for file in found], address, deadline)
+    progress = _Progress(on_bytes, sum(size for _, size in (looked or {}).values()))
     results = []
     for name, found in wanted:
         for file, target in zip(found, outputs.targets(spec.outputs[name], found), strict=True):
-            expected = None if hashes is None else hashes.get(_path(file, address))
+            expected, _ = (looked or {}).get(_path(file, address), (None, 0))
             arrived = _arrived(file, target, name, expected)
             try:
                 results.append(
                     arrived
-                    or outputs.download(client, file, target, expected_sha256=expected, deadline=deadline, output=name)
+                    or outputs.download(
+                        client,
+                        file,
+                        target,
+                        expected_sha256=expected,
+                        deadline=deadline,
+                        output=name,
+                        on_bytes=progress.within,
+                    )
                 )
+                progress.whole(results[-1].bytes)
             except TransferError as error:
-                if hashes is None or expected is not None or not _refused(error):
+                if looked is None or expected is not None or not _refused(error):
                     raise
                 missing.append(f"{file.filename!r} is not on the pod any more; run the job again.")
     if missing and result.outcome is PromptOutcome.SUCCESS:  # only now, for what else there is was paid for
         kept = f" Fetched: {', '.join(str(each.path) for each in results)}." if results else ""
         raise ResultLost(" ".join(missing) + kept)
     return result, tuple(results)
+
+
+class _Progress:
+    """Sums up over files; silent where nobody knows how much there is to come."""
+
+    def __init__(self, report: OnBytes | None, size: int) -> None:
+        self._report = report if size else None
+        self._size = size
+        self._before = 0
+
+    def within(self, done: int, _: int | None) -> None:
+        """So much of the file that comes now is here."""
+        if self._report is not None:
+            self._report(min(self._before + done, self._size), self._size)
+
+    def whole(self, count: int) -> None:
+        """It is here."""
+        self.within(count, count)
+        self._before += count
 
 
 def _arrived(file: RemoteFile, target: Path, output: str, expected: str | None) -> ResultFile | None:
@@ -190,15 +224,15 @@ def _wanted(
     return wanted, missing
 
 
-def _hashes(
+def _look(
     files: PodFiles, remote: Sequence[RemoteFile], address: PodAddress, deadline: Deadline
-) -> dict[str, str] | None:
-    """Path → checksum taken on the pod, without files that are not there.
+) -> dict[str, tuple[str, int]] | None:
+    """Path → checksum taken on the pod and size, without files that are not there.
 
     None where the pod cannot make them: then size and decoding have to do.
     """
     with contextlib.suppress(TransferError, SshError):
-        return files.sha256_of([_path(file, address) for file in remote], deadline)
+        return files.look([_path(file, address) for file in remote], deadline)
     return None
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
-from asyncio.subprocess import Process
+from asyncio.subprocess import DEVNULL, Process
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ _WINDOW_BYTES = 8 << 20
 _PACKET_BYTES = 128 << 10  # of a forwarded connection; asyncssh's own 32 KiB costs a third of the speed
 _CHUNK_BYTES = 64 << 10
 _LOGIN_S = 30
+_SSH_PID = "AUTOPOD_SSH_PID"
+_KEEPER = ("/bin/cat",)  # lives as long as its input is open, and so no longer than this process
 
 
 def load_host_key(path: Path) -> asyncssh.SSHKey:
@@ -36,17 +38,48 @@ def load_host_key(path: Path) -> asyncssh.SSHKey:
 
 
 class _Gate(asyncssh.SSHServer):
-    """One connection: who comes in, and where it may be forwarded to."""
+    """One connection: who comes in, where it may be forwarded to, and which process it ends with."""
 
-    def __init__(self, comfyui_port: int) -> None:
+    def __init__(self, comfyui_port: int, children: Children) -> None:
         self._comfyui_port = comfyui_port
+        self._children = children
+        self._ended = False
+        self._keeper: asyncio.Task[Process] | None = None
+        self._follower: asyncio.Task[None] | None = None
 
     def connection_made(self, conn: Any) -> None:
         self._conn = conn
+        conn.set_extra_info(gate=self)
         _log.info("connection from %s", conn.get_extra_info("peername"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         _log.info("connection ended: %s", exc or "closed")
+        self._ended = True
+        if self._keeper is not None and self._keeper.done() and not self._keeper.exception():
+            self._children.kill(self._keeper.result())
+
+    async def process_id(self) -> int:
+        """A process of this connection alone: whoever kills it ends the connection, as with OpenSSH's own.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep())
+        return (await asyncio.shield(self._keeper)).pid
+
+    async def _keep(self) -> Process:
+        environ = bare_environ(self._children.pod_dir)
+        keeper = await self._children.spawn(_KEEPER, environ=environ, output=DEVNULL, errors=DEVNULL)
+        if self._ended:
+            self._children.kill(keeper)
+        self._follower = asyncio.create_task(self._follow(keeper))
+        return keeper
+
+    async def _follow(self, keeper: Process) -> None:
+        await self._children.wait(keeper)
+        if not self._ended:
+            self._conn.abort()
 
     def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - every user name is the same user
         return True  # never let in without a key
@@ -72,7 +105,8 @@ class _Shell:
         """Serve one channel. The command dies with it."""
         argv = ["/bin/sh", "-c", process.command] if process.command is not None else ["/bin/sh"]
         try:
-            child = await self._children.spawn(argv, environ=bare_environ(self._pod_dir))
+            marks = {_SSH_PID: str(await process.get_extra_info("gate").process_id())}
+            child = await self._children.spawn(argv, environ=bare_environ(self._pod_dir) | marks)
         except (OSError, ValueError) as error:  # no more processes; a NUL in the command
             process.stderr.write(f"cannot run that: {error}\n".encode())
             process.exit(126)
@@ -131,7 +165,7 @@ async def start_sshd(
         comfyui_port: the only port that connections are forwarded to.
     """
     return await asyncssh.create_server(
-        lambda: _Gate(comfyui_port),
+        lambda: _Gate(comfyui_port, children),
         HOST,
         0,
         server_host_keys=[host_key],

@@ -18,11 +18,13 @@ from autopod_nb.magics.costs import costs, reconcile
 from autopod_nb.magics.doctor import doctor
 from autopod_nb.magics.ending import detach, disconnect, kill, stop
 from autopod_nb.magics.export import export, read_history
+from autopod_nb.magics.fleet import fleet_lines, fleet_request
 from autopod_nb.magics.gpus import gpus, market_request
 from autopod_nb.magics.gui import gui
 from autopod_nb.magics.listing import jobs, pods, templates
 from autopod_nb.magics.logs import logs
 from autopod_nb.magics.parser import Parsed, find_verb
+from autopod_nb.magics.plan import NOTHING_MADE
 from autopod_nb.magics.session import running_session
 from autopod_nb.magics.settings import config
 from autopod_nb.magics.starting import again, plan_text, run
@@ -38,6 +40,8 @@ from autopod_nb.widgets.status_json import status_json
 from autopod_nb.widgets.words import job_state
 
 if TYPE_CHECKING:
+    from autopod_nb.session.commands import PodRequest
+    from autopod_nb.session.fleet_state import FleetRequest
     from autopod_nb.session.manager import Session
 
 
@@ -64,7 +68,10 @@ def connect(args: Namespace) -> object:
         idle_minutes=args.idle_minutes,
         pods=args.pods or 1,
     )
+    wish = fleet_request(args)
     session = open_session(args.provider)
+    if wish is not None:
+        return _connect_fleet(session, request, wish, args)
     plan = session.plan(request)
     if args.dry_run:
         return plan_text(plan, ())
@@ -74,6 +81,17 @@ def connect(args: Namespace) -> object:
         raise UsageError(f"{price}, more than {limit}: say --yes, or ask for less.")
     for _ in range(request.pods):
         session.connect(plan)
+    return session
+
+
+def _connect_fleet(session: Session, request: PodRequest, wish: FleetRequest, args: Namespace) -> object:
+    """Nothing is rented before a job waits."""
+    if args.pods is not None:
+        raise UsageError("--pods rents so many at once, --max-pods and --auto as many as pay: say one of them.")
+    plan = session.plan_fleet(request, wish)
+    if args.dry_run:
+        return Text("\n".join([*fleet_lines(plan), NOTHING_MADE]))
+    session.wish_fleet(plan)
     return session
 
 

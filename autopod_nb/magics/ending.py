@@ -22,8 +22,9 @@ def stop(args: Namespace) -> Text:
     """Let a pod, or all of them, finish, fetch and end."""
     session = running_session()
     how = "breaks off what runs" if args.now else "finishes its running job"
-    lines = []
-    for name in _meant(session, args):
+    names = _meant(session, args)
+    lines = _without_fleet(session, args)
+    for name in names:
         pod_id = session.stop(name, now=args.now)
         _until_it_begins(session, pod_id)
         lines.append(f"Pod {pod_id} {how}, fetches the results and ends; `%autopod wait` waits for it.")
@@ -39,7 +40,7 @@ def kill(args: Namespace) -> Text:
         raise UsageError(
             f"Results on {', '.join(unsaved)} are not here yet: say --yes to lose them, or `%autopod stop --all`."
         )
-    lines = []
+    lines = _without_fleet(session, args)
     for name in names:
         pod_id = session.kill(name, yes=args.yes)
         _until_it_begins(session, pod_id)
@@ -58,9 +59,16 @@ def _meant(session: Session, args: Namespace) -> list[str | None]:
     if args.pod is not None:
         raise UsageError(f"{args.pod} and --all: name one pod, or say --all alone.")
     there = [pod.pod_id for pod in session.snapshot.pods.values() if not pod.over]
-    if not there:
+    if not there and session.snapshot.fleet is None:
         raise UsageError("No pod is running: `connect` rents one.")
     return [*there]
+
+
+def _without_fleet(session: Session, args: Namespace) -> list[str]:
+    """Who ends all pods wants no new ones."""
+    if not args.all or not session.drop_fleet():
+        return []
+    return ["No more pods are started by themselves."]
 
 
 def _until_it_begins(session: Session, pod_id: str) -> None:

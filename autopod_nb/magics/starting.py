@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from autopod_nb.errors import UsageError
 from autopod_nb.magics import plan as plan_lines
+from autopod_nb.magics.fleet import fleet_lines, fleet_request, forecast_lines
 from autopod_nb.magics.text import Text
 from autopod_nb.models.job import JobSpec
 from autopod_nb.models.pod import PodState
@@ -19,6 +20,7 @@ from autopod_nb.models.snapshot import PodView, Snapshot
 
 if TYPE_CHECKING:
     from autopod_nb.session.commands import PodPlan
+    from autopod_nb.session.fleet_state import FleetPlan
     from autopod_nb.session.handle import Batch, Job
     from autopod_nb.session.manager import Session
 
@@ -88,7 +90,7 @@ def comfyjob(args: Namespace, body: str, namespace: Mapping[str, object]) -> obj
     from autopod_nb.jobs.spec import parse_cell_jobs
 
     specs = parse_cell_jobs(body, template=args.template, name=args.name, namespace=namespace)
-    return _start(specs, args, yes=False)
+    return _start(specs, args, yes=args.yes)
 
 
 def again(args: Namespace) -> Started:
@@ -107,14 +109,28 @@ def _start(specs: Sequence[JobSpec], args: Namespace, *, yes: bool) -> object:
 
     session = open_session()
     specs = [_limited(spec, args) for spec in specs]
+    fleet = _fleet(session, specs, args)
     if args.dry_run:
-        return _dry_run(session, specs, args.pod)
-    jobs = session.submit_all(specs, pod_id=args.pod, yes=yes)
+        return _dry_run(session, specs, args.pod, fleet)
+    jobs = session.submit_all(specs, pod_id=args.pod, yes=yes, fleet=fleet)
     handle = jobs[0] if len(jobs) == 1 and not specs[0].batch else Batch(jobs)
     if args.stop_on_error and isinstance(handle, Batch):
         stop_on_error(session, handle)
     job_ids = [job.job_id for job in jobs]
     return Started(session=session, handle=handle, job_ids=job_ids, wait=args.wait, variable=args.variable)
+
+
+def _fleet(session: Session, specs: Sequence[JobSpec], args: Namespace) -> FleetPlan | None:
+    """What the options say of many pods; they say nothing if it is None."""
+    from autopod_nb.session.commands import PodRequest
+
+    wish = fleet_request(args)
+    if wish is None:
+        return None
+    if args.pod is not None:
+        raise UsageError("--pod names one pod, --max-pods and --auto are for as many as pay: say one of them.")
+    config = specs[0].pod_config
+    return session.plan_fleet(PodRequest(gpu=config.gpu_type, gpu_count=config.gpu_count), wish)
 
 
 def _limited(spec: JobSpec, args: Namespace) -> JobSpec:
@@ -125,13 +141,16 @@ def _limited(spec: JobSpec, args: Namespace) -> JobSpec:
     return with_pod_config(spec, {key: value for key, value in given.items() if value is not None})
 
 
-def _dry_run(session: Session, specs: Sequence[JobSpec], pod_id: str | None) -> Text:
+def _dry_run(session: Session, specs: Sequence[JobSpec], pod_id: str | None, fleet: FleetPlan | None) -> Text:
     from autopod_nb.jobs.fault import raise_faults
     from autopod_nb.jobs.spec import check_batch
     from autopod_nb.session.commands import PodRequest
 
     check_batch(specs)
     raise_faults([fault for spec in specs for fault in session.check(spec)])
+    if fleet is not None:
+        coming = forecast_lines(session.forecast_fleet(fleet, specs), fleet)
+        return _with_jobs([*fleet_lines(fleet), *coming], specs)
     pod = _pod_at_hand(session.snapshot, pod_id)
     if pod is not None:
         return plan_text(None, specs, pod)
@@ -150,7 +169,10 @@ def _pod_at_hand(snapshot: Snapshot, pod_id: str | None) -> PodView | None:
 
 def plan_text(plan: PodPlan | None, specs: Sequence[JobSpec], pod: PodView | None = None) -> Text:
     """What a dry run says."""
-    lines = [] if plan is None else plan_lines.pod_lines(plan, for_jobs=bool(specs))
+    return _with_jobs([] if plan is None else plan_lines.pod_lines(plan, for_jobs=bool(specs)), specs, pod)
+
+
+def _with_jobs(lines: list[str], specs: Sequence[JobSpec], pod: PodView | None = None) -> Text:
     for spec in specs[:_PLANNED]:
         lines += plan_lines.job_lines(spec, pod)
     if len(specs) > _PLANNED:

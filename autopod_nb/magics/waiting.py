@@ -89,7 +89,8 @@ def _pod_mark(pod: PodView) -> object:
 def _job_mark(view: JobView) -> object:
     percent = view.progress.percent
     tenth = None if percent is None else int(words.bounded(percent)) // _PERCENT_STEP
-    return view.state, view.attempt, tenth, view.warning, view.error
+    moved = view.transfer and 100 * view.transfer.done // max(1, view.transfer.size) // _PERCENT_STEP
+    return view.state, view.attempt, tenth, moved, view.warning, view.error
 
 
 def follow(

@@ -10,9 +10,11 @@ from enum import Enum
 from types import MappingProxyType
 
 from autopod_nb.models.event import PromptFault
+from autopod_nb.models.fleet import FleetView
 from autopod_nb.models.job import JobState, JsonValue, ResultFile, job_is_over
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState, is_over
+from autopod_nb.models.rate import Transfer
 
 
 class Level(str, Enum):
@@ -50,6 +52,7 @@ class AlertKind(str, Enum):
     BOOT_LONG = "boot_long"
     UNARMED = "unarmed"
     STRANGER = "stranger"
+    NO_POD = "no_pod"
     UNSAVED = "unsaved"
 
     @property
@@ -64,6 +67,7 @@ _ALERT_TITLES = {
     AlertKind.BOOT_LONG: "Boot takes long",
     AlertKind.UNARMED: "No watchdog",
     AlertKind.STRANGER: "Unknown pods",
+    AlertKind.NO_POD: "No pod for some jobs",
     AlertKind.UNSAVED: "Results not here yet",
 }
 
@@ -218,6 +222,7 @@ class JobView:
         pod_id: where it runs or ran.
         prompt_id: ComfyUI's name for it.
         progress: how far it is.
+        transfer: how far its inputs or its results are, while they are on their way.
         kind: real or simulated money; None as long as it has no pod.
         cost_usd: so far.
         expected_cost_usd: at its end, None as long as it cannot be told.
@@ -240,6 +245,7 @@ class JobView:
     pod_id: str | None = None
     prompt_id: str | None = None
     progress: Progress = Progress()
+    transfer: Transfer | None = None
     kind: MoneyKind | None = None
     cost_usd: Decimal = Decimal(0)
     expected_cost_usd: Decimal | None = None
@@ -278,6 +284,7 @@ class Snapshot:
         forecast_usd: money kind → what this session will have cost when its queue is done, as far as it can be told.
         forecast_complete: every job that is not over is in the forecast; else it is the least that there will be.
         alerts: what is wrong just now, the most urgent first; each goes when its cause has gone.
+        fleet: pods are started and ended as it pays; None if only a person does that.
     """
 
     number: int
@@ -293,6 +300,7 @@ class Snapshot:
     forecast_usd: Mapping[MoneyKind, Decimal] = field(default_factory=lambda: MappingProxyType({}))
     forecast_complete: bool = True
     alerts: tuple[Alert, ...] = ()
+    fleet: FleetView | None = None
 
     @property
     def price_per_hour_usd(self) -> Mapping[MoneyKind, Decimal]:

@@ -6,7 +6,7 @@ import contextlib
 import posixpath
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autopod_nb.clock import Clock, Deadline
@@ -15,10 +15,12 @@ from autopod_nb.comfyui.monitor import Monitor
 from autopod_nb.comfyui.monitor_events import MonitorEvent
 from autopod_nb.errors import BootFailed, ComfyError, Gone, ProviderError, SshError, Uncertain
 from autopod_nb.models.pod import ObservedState, PodAddress, PodRecord
+from autopod_nb.pods.old_line import LineName, make_way
 from autopod_nb.pods.phases import PhaseWatch
 from autopod_nb.providers.base import PodOrder, Provider
 from autopod_nb.ssh.connection import HostKeyPin, SshConnection, SshTarget, connect
 from autopod_nb.ssh.line import quote
+from autopod_nb.ssh.pod_index import PodIndex
 from autopod_nb.ssh.tunnel import Tunnel
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class PodLink:
     """What is open to one pod. Its parts are made one after another; :meth:`close` takes what is there.
 
     Attributes:
+        name: under which its line is noted on the pod, so that the next one can end it; None: it is not.
         abort: set when the pod is being ended: whatever waits for it gives up within a second.
         closing: set when the session ends, and leaves the pod to whoever comes next.
         pin: its host key, once it was seen.
@@ -45,8 +48,10 @@ class PodLink:
         guard_folder: where the watchdog on the pod keeps its state, empty as long as there is none.
         guard_port: the port of ComfyUI that it looks at; 0 as long as it does not run.
         guard_wish: what it goes by.
+        files: what is known of the pod's files, over all its lines.
     """
 
+    name: LineName | None = None
     abort: threading.Event = field(default_factory=threading.Event)
     closing: threading.Event = field(default_factory=threading.Event)
     pin: HostKeyPin | None = None
@@ -59,6 +64,7 @@ class PodLink:
     guard_folder: str = ""
     guard_port: int = 0
     guard_wish: object = None
+    files: PodIndex = field(default_factory=PodIndex)
 
     def close(self) -> None:
         """Close everything. Safe to call twice, in any thread."""
@@ -180,8 +186,10 @@ def open_line(
     deadline: Deadline,
     clock: Clock,
     look: Callable[[], PodAddress | None] = lambda: None,
+    first: bool = True,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Open SSH to the pod. Where it was reached is kept in the link.
+    """Open SSH to the pod, and end what an earlier line has left there. Where it was reached is kept in the link.
 
     Args:
         link: of the pod.
@@ -191,6 +199,8 @@ def open_line(
         clock: the time.
         look: asked between attempts where the pod is now; None if that is not known. RunPod may tell a pod's old port
             first when it was started again.
+        first: no other process had a line to it.
+        tell: called with what the matter is, where it takes longer.
 
     Raises:
         SshError: refused, another host key than before, not reached in time, or aborted.
@@ -204,7 +214,7 @@ def open_line(
         link.address, link.pin = address, pin
         return SshTarget(host=address.host, port=address.port, user=address.user, pin=pin)
 
-    link.connection = connect(
+    fresh = connect(
         target(address),
         key,
         clock=clock,
@@ -212,6 +222,24 @@ def open_line(
         stop=link.abort,
         look=lambda: target(look()),
     )
+    use_line(link, fresh, first=first, take=True, clock=clock, tell=tell)
+
+
+def use_line(
+    link: PodLink, fresh: SshConnection, *, first: bool, take: bool, clock: Clock, tell: Callable[[str], None]
+) -> None:
+    """Make a new connection the pod's line, as soon as nothing comes over an earlier one any more.
+
+    Raises:
+        SshError: it is lost already, or another process has the pod and not *take*; it is closed then.
+    """
+    try:
+        if link.name is not None:
+            make_way(fresh, link.name, first=first, take=take, clock=clock, abort=link.abort, tell=tell)
+    except SshError:
+        fresh.close()
+        raise
+    link.connection = fresh
 
 
 def open_comfyui(
@@ -277,26 +305,3 @@ def comfyui_log(link: PodLink, lines: int) -> tuple[str, ...]:
     inside, beside = (quote(posixpath.join(place, "comfyui.log")) for place in (folder, posixpath.dirname(folder)))
     read = link.connection.run(f"tail -n {lines} -- {inside} 2>/dev/null || tail -n {lines} -- {beside}", _LOG_S)
     return tuple(read.stdout.decode(errors="replace").splitlines())
-
-
-def follow_address(link: PodLink, address: PodAddress | None) -> None:
-    """Go by the host and port that the provider tells now; what was found out about ComfyUI stays."""
-    if address is not None and link.address is not None:
-        link.address = replace(link.address, host=address.host, port=address.port)
-
-
-def reopen_line(link: PodLink, key: paramiko.PKey, *, deadline: Deadline, clock: Clock) -> None:
-    """Open SSH again and give it to the tunnel, which keeps its local port; the monitor comes back by itself.
-
-    Raises:
-        SshError: not within the time.
-    """
-    old = link.connection
-    if link.address is None or link.tunnel is None:
-        raise BootFailed("there was no line to open again")
-    open_line(link, link.address, key, deadline=deadline, clock=clock)
-    link.guard_port = 0  # the container may have begun anew, without its watchdog
-    if link.connection is not None:
-        link.tunnel.reopen(link.connection)
-    if old is not None:
-        old.close()

@@ -17,8 +17,6 @@ from autopod_nb.session.state import JobData, PodData
 from autopod_nb.session.step import Step
 from autopod_nb.storage.leases import CommandPosted
 
-_BACK_TO_THE_QUEUE = (JobState.QUEUED, JobState.UPLOADING)
-
 
 def adopt(step: Step, message: Adopt) -> None:
     """First the lease: two processes that adopt at the same moment must not both have the pod."""
@@ -83,7 +81,9 @@ def _meter(pod: AdoptedPod, now: Moment) -> Meter:
 
 def _job(adopted: AdoptedJob, now: Moment) -> JobData:
     row = adopted.row
-    waits = row.state in _BACK_TO_THE_QUEUE
+    waits = row.state is JobState.QUEUED
+    # its owner may have posted it and died before that was written: the monitor looks, what is not there waits again
+    uploading = row.state is JobState.UPLOADING
     job = JobData(
         spec=row.spec,
         template=adopted.template,
@@ -94,12 +94,12 @@ def _job(adopted: AdoptedJob, now: Moment) -> JobData:
         submitted=_moment(row.submitted.timestamp(), now),
         usual_s=adopted.usual_s,
         frame_nodes=adopted.template.frame_nodes,
-        state=JobState.QUEUED if waits else row.state,
+        state=JobState.SUBMITTED if uploading else row.state,
         recorded=True,
         attempt=row.attempt,
         pod_id=None if waits else row.pod_id,
         taken=None if waits or row.started is None else _moment(row.started.timestamp(), now),
-        posted=not waits,
+        posted=not (waits or uploading),
         progress_s=now.s,
         spent_usd=adopted.spent_usd,
         retry_s=now.s if row.state is JobState.COLLECTING else None,
@@ -128,10 +128,20 @@ def adopted(step: Step, message: PodAdopted) -> None:
 
 
 def end_foreign(step: Step, message: EndForeign) -> None:
-    """Ask its owner through the ledger, and tell the provider at once: the owner may hang."""
+    """Ask its owner through the ledger; what is to end at once goes to the provider, too, for the owner may hang.
+
+    Else what the pod renders just now would be lost, and an owner that hangs has no lease for long.
+    """
     step.record(CommandPosted(pod_id=message.pod_id, verb=message.verb, at=step.now.at))
-    stop = message.verb == "stop"
-    step.emit(EndForeignPod(pod_id=message.pod_id, provider_id=message.provider_id, stop=stop))
+    if message.now:
+        stop = message.verb == "stop"
+        step.emit(EndForeignPod(pod_id=message.pod_id, provider_id=message.provider_id, stop=stop))
+        return
+    text = (
+        f"The process that owns pod {message.pod_id} was asked to finish what runs there, to fetch it and to end the"
+        f" pod; `%autopod kill {message.pod_id}` ends it at once."
+    )
+    step.notice(Level.INFO, text, pod_id=message.pod_id)
 
 
 def lease_lost(step: Step, message: LeaseLost) -> None:

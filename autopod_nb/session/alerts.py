@@ -10,6 +10,7 @@ from autopod_nb.models.money import show_usd
 from autopod_nb.models.pod import PodState, may_bill
 from autopod_nb.models.snapshot import Alert, AlertKind, Level
 from autopod_nb.pods.limits import LimitLevel, seconds_left
+from autopod_nb.session.fleet_view import fleet_alerts
 from autopod_nb.session.guard_steps import strangers_text, unarmed_text
 from autopod_nb.session.state import JobData, PodData, Rules, SessionState
 
@@ -17,6 +18,7 @@ _URGENCY = (
     AlertKind.STUCK,  # a GPU is paid for and may render nothing
     AlertKind.LIMIT,
     AlertKind.BOOT_LONG,
+    AlertKind.NO_POD,
     AlertKind.UNSAVED,
     AlertKind.UNARMED,
     AlertKind.STRANGER,
@@ -34,7 +36,7 @@ def alerts(state: SessionState, now_s: float) -> tuple[Alert, ...]:
         state: of the session.
         now_s: monotonic seconds.
     """
-    found = [*_of_limits(state), *_of_account(state)]
+    found = [*_of_limits(state), *_of_account(state), *fleet_alerts(state)]
     for pod in reversed(tuple(state.pods.values())):
         found += _of_pod(pod, state.rules, now_s)
         for job_id in pod.active:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.job import JobSpec
 from autopod_nb.models.offer import Offer, OfferQuery
+from autopod_nb.session.fleet_state import FleetPlan
 from autopod_nb.storage.rows import JobRow, PodRow
 
 
@@ -133,6 +134,19 @@ class Connect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WishFleet:
+    """Start and end pods as it pays from now on; with ``batch`` until no job is left."""
+
+    plan: FleetPlan
+    batch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropFleet:
+    """Start no more pods by oneself; those that are there end by their own rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submit:
     """Take a job that was checked.
 
@@ -202,11 +216,12 @@ class ResumePod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndForeign:
-    """End a pod that another process owns: its owner is asked through the ledger, the provider is told at once."""
+    """End a pod that another process owns, which is asked through the ledger; with *now* the provider is told, too."""
 
     pod_id: str
     provider_id: str
     verb: str
+    now: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +284,8 @@ Command: TypeAlias = (
     | ReadLogs
     | AskBooks
     | Connect
+    | WishFleet
+    | DropFleet
     | Adopt
     | EndForeign
     | EndStranger

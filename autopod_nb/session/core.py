@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from autopod_nb.clock import Clock
 from autopod_nb.models.snapshot import Level, Notice, Snapshot
 from autopod_nb.session.effects import Effect
 from autopod_nb.session.events import Message, Moment, Tick
-from autopod_nb.session.reducer import reduce
+from autopod_nb.session.inbox import Inbox
+from autopod_nb.session.reducer import is_news_of_progress, reduce, take_in
 from autopod_nb.session.state import SessionState
 from autopod_nb.session.views import Viewer
 from autopod_nb.threads import ServiceThread
@@ -21,7 +22,8 @@ from autopod_nb.threads import ServiceThread
 _log = logging.getLogger(__name__)
 _TICK_S = 1.0
 _LOOK_S = 0.1  # how often the loop looks at its clock while nothing comes, in real seconds
-_MESSAGES_A_SNAPSHOT = 50
+_SHARE = 0.03  # of its time that the thread may spend on snapshots; a guess
+_LONGEST_PAUSE_S = 0.1  # between two of them in the long run, if there is news: panels are drawn as often
 
 
 class Core:
@@ -46,10 +48,11 @@ class Core:
         self._clock = clock
         self._act = act
         self._on_broken = on_broken
-        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._changed = threading.Condition()
         self._viewer = Viewer()
         self._snapshot = self._viewer.snapshot(state, self._now())
+        self._shows_at_s = 0.0  # when the next snapshot may be made, real monotonic seconds
         self._ended = False
         self._thread = ServiceThread("autopod-session", self._loop, on_failure=self._broke)
 
@@ -59,7 +62,7 @@ class Core:
 
     def post(self, message: Message) -> None:
         """Put a message into the inbox. Never blocks; may be called in any thread."""
-        self._inbox.put(message)
+        self._inbox.put(message, can_wait=is_news_of_progress(message))
 
     @property
     def snapshot(self) -> Snapshot:
@@ -97,27 +100,36 @@ class Core:
 
     def _loop(self, stop: threading.Event) -> None:
         ticks, next_tick_s = 0, self._clock.monotonic()
+        unseen = False
         while not stop.is_set():
-            messages = self._take()
+            pause_s = max(0.0, self._shows_at_s - time.monotonic())
+            messages = self._inbox.take(wait_s=pause_s if unseen else _LOOK_S, hold_s=pause_s)
             if self._clock.monotonic() >= next_tick_s:
                 ticks += 1
                 next_tick_s = self._clock.monotonic() + _TICK_S
                 messages.append(Tick(number=ticks))
-            for message in messages:
-                self._handle(message)
-            if messages:
+            for some in _runs(messages):
+                self._handle(some)
+            unseen = unseen or bool(messages)
+            if unseen and time.monotonic() >= self._shows_at_s:
                 self._publish()
+                unseen = False
+        if unseen:
+            self._publish()
 
-    def _take(self) -> list[Message]:
-        """What is in the inbox; waits a moment if there is nothing."""
-        messages: list[Message] = []
-        with contextlib.suppress(queue.Empty):
-            messages.append(self._inbox.get(timeout=_LOOK_S))
-            while len(messages) < _MESSAGES_A_SNAPSHOT:
-                messages.append(self._inbox.get_nowait())
-        return messages
+    def _handle(self, messages: Sequence[Message]) -> None:
+        """One message, or several that tell of nothing but progress."""
+        if len(messages) > 1:
+            try:
+                self._state = take_in(self._state, messages, self._now())
+            except Exception:  # noqa: BLE001 - one by one, the others count
+                _log.exception("%d messages were refused together", len(messages))
+            else:
+                return
+        for message in messages:
+            self._handle_one(message)
 
-    def _handle(self, message: Message) -> None:
+    def _handle_one(self, message: Message) -> None:
         """One message; one that the reducer cannot take changes nothing, and the guard over the money goes on."""
         now = self._now()
         try:
@@ -131,7 +143,10 @@ class Core:
         self._act(effects)
 
     def _publish(self) -> None:
+        begin_s = time.thread_time()
         snapshot = self._viewer.snapshot(self._state, self._now())
+        pause_s = min((time.thread_time() - begin_s) / _SHARE, _LONGEST_PAUSE_S)
+        self._shows_at_s = max(self._shows_at_s, time.monotonic() - _LONGEST_PAUSE_S) + pause_s  # after quiet, a few
         with self._changed:
             self._snapshot = snapshot
             self._changed.notify_all()
@@ -145,3 +160,12 @@ class Core:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+
+def _runs(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """The same in order, where what tells of progress, one after the other, is together."""
+    for together, some in groupby(messages, is_news_of_progress):
+        if together:
+            yield list(some)
+        else:
+            yield from ([message] for message in some)

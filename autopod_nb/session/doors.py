@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from decimal import Decimal
 from pathlib import Path
 
 from autopod_nb.clock import Clock
@@ -97,15 +98,18 @@ class PodDoors:
             LimitReached: the session has spent what it may.
             ProviderError: the provider cannot be asked, or has nothing.
         """
+        self._refuse_other_provider(request)
+        offers = self.find_offers(make_query(request, self.settings))
+        plan = make_plan(request, offers, self.settings)
+        self._refuse_spent_limit(plan.offer.kind, plan.session_limit_usd)
+        return plan
+
+    def _refuse_other_provider(self, request: PodRequest) -> None:
         if request.provider not in (None, self._provider.name):
             raise UsageError(
                 f"This session rents from {self._provider.name!r}, not from {request.provider!r};"
                 " restart the kernel to change."
             )
-        offers = self.find_offers(make_query(request, self.settings))
-        plan = make_plan(request, offers, self.settings)
-        self._refuse_over_limit(plan)
-        return plan
 
     def find_offers(self, query: OfferQuery) -> tuple[Offer, ...]:
         """What the provider has. Waits at most 30 s, makes nothing.
@@ -126,14 +130,13 @@ class PodDoors:
         """What each limit leaves of one kind of money. Reads the ledger."""
         return read_budgets(kind, self.snapshot, self.settings, self._ledger, self.clock.now())
 
-    def _refuse_over_limit(self, plan: PodPlan) -> None:
-        for budget in self.budgets(plan.offer.kind):
+    def _refuse_spent_limit(self, kind: MoneyKind, limit: Decimal | None) -> None:
+        for budget in self.budgets(kind):
             if budget.left_usd <= 0 and budget.name != "session":
                 raise LimitReached(
-                    f"The {budget.name}'s limit of {budget.limit_usd} USD ({plan.offer.kind.value}) is spent: raise it"
+                    f"The {budget.name}'s limit of {budget.limit_usd} USD ({kind.value}) is spent: raise it"
                     f" with {budget.option}."
                 )
-        kind, limit = plan.offer.kind, plan.session_limit_usd
         spent = self.snapshot.cost_usd.get(kind)
         if limit is not None and spent is not None and spent >= limit:
             raise LimitReached(

@@ -148,6 +148,13 @@ class ReadSpent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadRuns:
+    """Read what earlier jobs of these templates took, and boots; the names are those that jobs give the templates."""
+
+    templates: Mapping[str, WorkflowTemplate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReopenLine:
     """Open the lost SSH line and the tunnel again, or find out from the provider that the pod is gone."""
 
@@ -186,6 +193,14 @@ class UploadInputs:
 
     pod_id: str
     spec: JobSpec
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopUpload:
+    """Nobody wants these inputs any more."""
+
+    job_id: str
     attempt: int
 
 
@@ -249,6 +264,7 @@ Effect: TypeAlias = (
     | TerminateStranger
     | PollCommands
     | ReadSpent
+    | ReadRuns
     | ReopenLine
     | DropLine
     | StopAtProvider
@@ -258,4 +274,5 @@ Effect: TypeAlias = (
     | CancelPrompt
     | FetchResults
     | ForgetPrompt
+    | StopUpload
 )

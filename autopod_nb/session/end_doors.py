@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from autopod_nb.errors import UsageError
 from autopod_nb.session import commands
-from autopod_nb.session.doors import PodDoors
+from autopod_nb.session.fleet_doors import FleetDoors
 from autopod_nb.session.others import look_for_strangers
 
 
-class EndDoors(PodDoors):
+class EndDoors(FleetDoors):
     """The part of a session that ends pods. Every method may be called in any thread."""
 
     @property
@@ -26,7 +26,7 @@ class EndDoors(PodDoors):
             UsageError: no such pod, or several and none named.
         """
         self._refuse_no_end("stop")
-        if pod_id is not None and pod_id not in self.snapshot.pods and self._end_foreign(pod_id, "stop"):
+        if pod_id is not None and pod_id not in self.snapshot.pods and self._end_foreign(pod_id, "stop", now=now):
             return pod_id
         pod = self.pick_pod(pod_id)
         self._post(commands.StopPod(pod_id=pod.pod_id, now=now))
@@ -43,7 +43,7 @@ class EndDoors(PodDoors):
         """
         self._refuse_no_end("kill")
         named = pod_id if pod_id is not None and pod_id not in self.snapshot.pods else None
-        if named and (self._end_foreign(named, "kill") or self._end_stranger(named, yes=yes)):
+        if named and (self._end_foreign(named, "kill", now=True) or self._end_stranger(named, yes=yes)):
             return named
         pod = self.pick_pod(pod_id)
         if pod.unsaved and not yes:
@@ -100,10 +100,10 @@ class EndDoors(PodDoors):
             f" too long, or at the session's limit. {self._provider.capabilities.fate}"
         )
 
-    def _end_foreign(self, pod_id: str, verb: str) -> bool:
+    def _end_foreign(self, pod_id: str, verb: str, *, now: bool) -> bool:
         """End another process's pod. Returns whether there is such a pod."""
         for row in self.look_for_orphans().foreign:
             if row.pod_id == pod_id and row.provider_id is not None:
-                self._post(commands.EndForeign(pod_id=pod_id, provider_id=row.provider_id, verb=verb))
+                self._post(commands.EndForeign(pod_id=pod_id, provider_id=row.provider_id, verb=verb, now=now))
                 return True
         return False

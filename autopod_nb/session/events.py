@@ -13,6 +13,7 @@ from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.models.pod import ObservedState, PodAddress
 from autopod_nb.models.snapshot import GpuUse
 from autopod_nb.session.commands import AdoptedJob, AdoptedPod, Command
+from autopod_nb.session.fleet_state import Known
 from autopod_nb.session.job_events import JobStepEvent
 
 
@@ -249,9 +250,17 @@ class SpentSeen:
     spent: Mapping[MoneyKind, Spent]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsSeen:
+    """What earlier jobs and boots took, as the ledger has it; None: it cannot be read."""
+
+    known: Known | None
+
+
 Event: TypeAlias = (
     Tick
     | SpentSeen
+    | RunsSeen
     | SshOpened
     | PodGuarded
     | ReaperSeen

@@ -22,7 +22,23 @@ def hand_out(step: Step) -> None:
                 waiting = next((name for name in step.queue if _may_take(step.job(name), pod_id)), None)
                 if waiting is None:
                     break
-                _take(step, step.pods[pod_id], step.job(waiting))
+                take(step, step.pods[pod_id], step.job(waiting))
+
+
+def take_wished(step: Step) -> None:
+    """Give jobs that wish for one pod to that pod, in order, if it has room; the others are the fleet rule's."""
+    if not any(has_room(step, pod) for pod in step.pods.values()):
+        return
+    for job_id in step.queue:
+        job = step.job(job_id)
+        pod = step.pods.get(job.pod_wish or "")
+        if job.recorded and pod is not None and has_room(step, pod):
+            take(step, pod, job)
+
+
+def has_room(step: Step, pod: PodData) -> bool:
+    """Whether it can be given one more job just now."""
+    return _has_room(step, pod, step.rules.depth)
 
 
 def _has_room(step: Step, pod: PodData, depth: int) -> bool:
@@ -36,7 +52,8 @@ def _may_take(job: JobData, pod_id: str) -> bool:
     return job.recorded and job.pod_wish in (None, pod_id)
 
 
-def _take(step: Step, pod: PodData, job: JobData) -> None:
+def take(step: Step, pod: PodData, job: JobData) -> None:
+    """A pod with room gets a job that waits."""
     step.queue = tuple(name for name in step.queue if name != job.job_id)
     step.put_pod(replace(pod, active=(*pod.active, job.job_id)))
     job = replace(job, pod_id=pod.pod_id, kind=pod.offer.kind, taken=step.now, progress_s=step.now.s)

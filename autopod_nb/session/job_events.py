@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from autopod_nb.models.event import PromptResult
 from autopod_nb.models.job import RemoteFile, ResultFile
+from autopod_nb.models.rate import Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,15 @@ class JobWritten:
     """The ledger holds the job: now it may cost money."""
 
     job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilesMoved:
+    """Its inputs on their way to the pod, or its results on their way here, are so far. At most a few a second."""
+
+    job_id: str
+    attempt: int
+    transfer: Transfer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +94,7 @@ class FetchFailed:
 
 JobStepEvent: TypeAlias = (
     JobWritten
+    | FilesMoved
     | InputsUploaded
     | PromptAccepted
     | StepFailed

@@ -10,9 +10,10 @@ from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import Level
 from autopod_nb.session import books
 from autopod_nb.session.commands import Cancel, Submit
-from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, SubmitPrompt
+from autopod_nb.session.effects import CancelPrompt, FetchResults, ForgetPrompt, StopUpload, SubmitPrompt
 from autopod_nb.session.job_events import (
     FetchFailed,
+    FilesMoved,
     InputsUploaded,
     JobWritten,
     PromptAccepted,
@@ -25,8 +26,9 @@ from autopod_nb.session.progress import Track
 from autopod_nb.session.state import JobData, PodData, WhyCancel, make_prompt_id
 from autopod_nb.session.step import Step
 
-_RETRY_S = (2.0, 5.0, 15.0, 30.0, 60.0)  # before fetching is tried again; a guess
-_REST_S = 10.0  # within that a line that is lost is known as lost; a guess
+_RETRY_S = (0.5, 2.0, 5.0, 15.0, 30.0, 60.0)  # before fetching is tried again, at first by a line just mended; a guess
+_LINE_FAULTS = 5  # on the way up, before they count as attempts: nothing ran by then; a guess
+_REST_S = 2.0  # within that a line that broke is known as lost, for what hangs on a silent one fails later; a guess
 ON_THE_SERVER = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
 _OVER = (PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
 
@@ -53,6 +55,10 @@ def submit(step: Step, message: Submit) -> None:
 def written(step: Step, message: JobWritten) -> None:
     """The job is in the ledger and may cost money; if its pod has ended meanwhile, it waits for nobody."""
     job = step.put(replace(step.job(message.job_id), recorded=True))
+    if step.fleet is not None:
+        step.fleet = replace(step.fleet, dirty=True)
+        if job.pod_wish is None:
+            return
     if job.state is JobState.QUEUED and not any(_will_serve(pod, job) for pod in step.pods.values()):
         fail(step, job, "There is no pod for it any more; `connect` rents one.")
 
@@ -67,6 +73,13 @@ def _current(step: Step, job_id: str, attempt: int) -> JobData | None:
     return None if job is None or job.attempt != attempt or job_is_over(job.state) else job
 
 
+def files_moved(step: Step, message: FilesMoved) -> None:
+    """Its inputs or its results have come further."""
+    job = _current(step, message.job_id, message.attempt)
+    if job is not None and job.state in (JobState.UPLOADING, JobState.COLLECTING):
+        step.put(replace(job, transfer=message.transfer, progress_s=step.now.s))
+
+
 def uploaded(step: Step, message: InputsUploaded) -> None:
     """The inputs are there: post the workflow, under a prompt id that is known before."""
     job = _current(step, message.job_id, message.attempt)
@@ -75,7 +88,7 @@ def uploaded(step: Step, message: InputsUploaded) -> None:
     if job.cancel is not None:
         end_cancelled(step, job)
         return
-    step.put(replace(job, posted=True, progress_s=step.now.s))
+    step.put(replace(job, posted=True, progress_s=step.now.s, transfer=None))
     step.emit(
         SubmitPrompt(
             pod_id=job.pod_id,
@@ -113,14 +126,23 @@ def step_failed(step: Step, message: StepFailed) -> None:
     elif message.line_at_fault:
         if job.pod_id is not None:
             step.put_pod(replace(step.pods[job.pod_id], rest_until_s=step.now.s + _REST_S))
-        try_again(step, job, message.why)
+        post_again(step, job, message.why)
     else:
         fail(step, job, message.why)
 
 
+def post_again(step: Step, job: JobData, why: str) -> None:
+    """Back into the queue after an attempt that did not come as far as to run, and does not count for that."""
+    if job.line_faults < _LINE_FAULTS:
+        give_back(step, replace(job, line_faults=job.line_faults + 1), why)
+    else:
+        try_again(step, job, why)
+
+
 def try_again(step: Step, job: JobData, why: str) -> None:
     """Back into the queue with a new attempt number, as often as the rules allow; then the end."""
-    if job.state not in (*ON_THE_SERVER, JobState.COLLECTING) or job.attempt >= step.rules.attempts:
+    tries = job.attempt - job.line_faults
+    if job.state not in (*ON_THE_SERVER, JobState.COLLECTING) or tries >= step.rules.attempts:
         fail(step, job, f"{why} It was tried {job.attempt} times: run it again when the pod works.")
     else:
         give_back(step, job, why)
@@ -133,7 +155,8 @@ def give_back(step: Step, job: JobData, why: str) -> None:
     fresh = replace(
         job, attempt=job.attempt + 1, prompt_id=prompt_id, pod_id=None, posted=False, made=(), retries=0, retry_s=None
     )
-    job = step.move(replace(fresh, track=Track(), taken=None, preview=b"", preview_type=""), JobEvent.POD_LOST)
+    fresh = replace(fresh, track=Track(), taken=None, transfer=None, preview=b"", preview_type="")
+    job = step.move(fresh, JobEvent.POD_LOST)
     step.prompts[job.prompt_id] = job.job_id
     step.queue = (job.job_id, *step.queue)
     step.notice(Level.WARNING, f"{job.job_id} is tried again (attempt {job.attempt}): {why}", job_id=job.job_id)
@@ -147,7 +170,7 @@ def ended_on_server(step: Step, job: JobData, result: PromptResult | None) -> No
     if job.state is JobState.UPLOADING:  # the server was quicker than its own answer
         job = step.move(job, JobEvent.ACCEPTED)
     made = result.files if result is not None else job.made
-    job = step.move(replace(job, progress_s=step.now.s, made=made), JobEvent.ENDED)
+    job = step.move(replace(job, posted=True, progress_s=step.now.s, made=made), JobEvent.ENDED)
     step.emit(ForgetPrompt(pod_id=pod_id, prompt_id=job.prompt_id))
     _fetch(step, job, result)
 
@@ -220,7 +243,11 @@ def fetch_failed(step: Step, message: FetchFailed) -> None:
     wait_s = _RETRY_S[min(job.retries, len(_RETRY_S) - 1)]
     if job.retries == 0 or job.warning != message.why:
         step.notice(Level.WARNING, f"{job.job_id}: {message.why} It is tried again.", job_id=job.job_id)
-    step.put(replace(job, retries=job.retries + 1, retry_s=step.now.s + wait_s, warning=message.why))
+    failed = replace(job, retries=job.retries + 1, retry_s=step.now.s + wait_s, transfer=None, warning=message.why)
+    step.put(failed)
+    lost = job.pod_id is None or step.pods[job.pod_id].state is PodState.LOST
+    if job.retries == 0 and job.track.unknown and not lost:  # it began on a line that was lost, and the next one stands
+        fetch_again(step, failed)
 
 
 def fetch_again(step: Step, job: JobData) -> None:
@@ -246,6 +273,8 @@ def request_cancel(step: Step, job: JobData, why: WhyCancel, text: str) -> None:
         end_cancelled(step, job)
     elif job.state is not JobState.UPLOADING:
         _cancel_on_server(step, job)
+    elif not job.posted:
+        step.emit(StopUpload(job_id=job.job_id, attempt=job.attempt))
     # a job that is being uploaded or posted ends when that step answers
 
 

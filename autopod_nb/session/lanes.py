@@ -25,9 +25,11 @@ from autopod_nb.session.effects import (
     KeepReaper,
     LookAtGpu,
     PollCommands,
+    ReadRuns,
     ReadSpent,
     ReopenLine,
     StopAtProvider,
+    StopUpload,
     SubmitPrompt,
     TellWritten,
     TerminateAtProvider,
@@ -40,7 +42,7 @@ from autopod_nb.threads import ServiceThread
 _log = logging.getLogger(__name__)
 _MONEY = "money"  # stop and terminate: never behind anything else
 _LEDGER = "ledger"  # one thread, in order
-_TRANSFERS = "transfers"
+_TRANSFERS = "transfers"  # of a pod: what hangs on its dead line must not hold up what another pod has rendered
 _CARE = "care"  # short looks at what runs
 _QUESTIONS = "questions"  # somebody waits for the answer
 _TRANSFER_THREADS = 3
@@ -55,8 +57,7 @@ _LANES: dict[type, str] = {
     TellWritten: _LEDGER,
     PollCommands: _LEDGER,
     ReadSpent: _LEDGER,
-    UploadInputs: _TRANSFERS,
-    FetchResults: _TRANSFERS,
+    ReadRuns: _LEDGER,
     AskOffers: _QUESTIONS,
     FetchLogs: _QUESTIONS,
     LookAtGpu: _CARE,
@@ -67,13 +68,20 @@ _LANES: dict[type, str] = {
     # quick, and must not wait for what they abort
     DropLine: "control",
     ForgetPrompt: "control",
+    StopUpload: "control",
 }
 
 
 def lane_of(effect: Effect) -> str:
     """The name of the lane that does it: what is not in the table belongs to its pod."""
-    if isinstance(effect, (CreatePod, BootPod, AdoptPod, ReopenLine, SubmitPrompt, CancelPrompt)):
+    if isinstance(effect, (CreatePod, BootPod, AdoptPod, ReopenLine)):
         return f"pod-{effect.pod_id}"
+    if isinstance(effect, FetchResults):
+        return f"{_TRANSFERS}-{effect.pod_id}"
+    if isinstance(effect, UploadInputs):  # results that wait to be fetched must not keep the GPU from its next job
+        return f"uploads-{effect.pod_id}"
+    if isinstance(effect, (SubmitPrompt, CancelPrompt)):  # what hangs on a dead line must not keep it from being opened
+        return f"prompts-{effect.pod_id}"
     return _LANES[type(effect)]
 
 
@@ -137,7 +145,7 @@ class Lanes:
             self._open(name)
 
     def _open(self, name: str) -> _Lane:
-        threads = _TRANSFER_THREADS if name == _TRANSFERS else 1
+        threads = _TRANSFER_THREADS if name.startswith(_TRANSFERS) else 1
         self._lanes[name] = _Lane(name, threads, self._work, batch=name == _LEDGER)
         return self._lanes[name]
 

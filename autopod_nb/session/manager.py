@@ -30,6 +30,7 @@ from autopod_nb.session.core import Core
 from autopod_nb.session.doors import ANSWER_S
 from autopod_nb.session.effects import Effect
 from autopod_nb.session.end_doors import EndDoors
+from autopod_nb.session.fleet_state import FleetPlan
 from autopod_nb.session.forecast import refuse_what_does_not_fit
 from autopod_nb.session.gui import GuiPlaces
 from autopod_nb.session.handle import Job
@@ -114,15 +115,23 @@ class Session(EndDoors):
         """Check a job and queue it; see :meth:`submit_all`."""
         return self.submit_all([spec], pod_id=pod_id, yes=yes)[0]
 
-    def submit_all(self, specs: Sequence[JobSpec], *, pod_id: str | None = None, yes: bool = False) -> list[Job]:
+    def submit_all(
+        self,
+        specs: Sequence[JobSpec],
+        *,
+        pod_id: str | None = None,
+        yes: bool = False,
+        fleet: FleetPlan | None = None,
+    ) -> list[Job]:
         """Check jobs and queue them, all or none.
 
-        If no pod is there, one is rented for them, which ends when they are done.
+        If no pod is there, one is rented for them, which ends when they are done; or as many as *fleet* allows and pay.
 
         Args:
             specs: the jobs, each with an id of its own.
             pod_id: run them there; None for any pod.
             yes: rent a pod although it is dearer than the settings allow without asking.
+            fleet: from now on pods are started and ended as this says.
 
         Raises:
             JobSpecError, TemplateError: something is wrong with a job; nothing was queued.
@@ -131,9 +140,16 @@ class Session(EndDoors):
         """
         check_batch(specs)
         templates = {name: _template(name) for name in {spec.workflow_template for spec in specs}}
-        return self._queue([(spec, templates[spec.workflow_template]) for spec in specs], pod_id, yes=yes)
+        return self._queue([(spec, templates[spec.workflow_template]) for spec in specs], pod_id, yes=yes, fleet=fleet)
 
-    def _queue(self, jobs: Sequence[tuple[JobSpec, WorkflowTemplate]], pod_id: str | None, *, yes: bool) -> list[Job]:
+    def _queue(
+        self,
+        jobs: Sequence[tuple[JobSpec, WorkflowTemplate]],
+        pod_id: str | None,
+        *,
+        yes: bool,
+        fleet: FleetPlan | None = None,
+    ) -> list[Job]:
         checked = []
         for spec, template in jobs:
             if spec.job_id in self.snapshot.jobs:
@@ -142,7 +158,7 @@ class Session(EndDoors):
             spec = self._limited(spec)  # noqa: PLW2901 - the same job
             checked.append((spec if spec.outputs else _with_all_outputs(spec, template), template))
         usual = {name: usual_seconds(self._ledger, name) for name in {spec.workflow_template for spec, _ in jobs}}
-        wish = self._pod_for([spec for spec, _ in checked], usual, pod_id, yes=yes) if checked else None
+        wish = self._pod_for([spec for spec, _ in checked], usual, pod_id, yes=yes, fleet=fleet) if checked else None
         for spec, template in checked:
             usual_s, uid = usual[spec.workflow_template], str(uuid.uuid4())
             self._post(commands.Submit(spec=spec, template=template, uid=uid, pod_id=wish, usual_s=usual_s))
@@ -160,9 +176,20 @@ class Session(EndDoors):
         return replace(spec, pod_config=replace(config, max_cost_usd=limit))
 
     def _pod_for(
-        self, specs: Sequence[JobSpec], usual: Mapping[str, Mapping[str, float]], pod_id: str | None, *, yes: bool
+        self,
+        specs: Sequence[JobSpec],
+        usual: Mapping[str, Mapping[str, float]],
+        pod_id: str | None,
+        *,
+        yes: bool,
+        fleet: FleetPlan | None,
     ) -> str | None:
         """Where jobs go; without a pod, one is rented. Refuses jobs that are going to break a limit."""
+        if fleet is not None:
+            offer = min(fleet.offers, key=lambda offer: offer.price_per_hour_usd)
+            self._refuse_too_dear(specs, usual, offer.gpu_type, offer.price_per_hour_usd, offer.kind)
+            self.wish_fleet(fleet, batch=True)
+            return None
         if pod_id is not None:
             pod = self.pick_pod(pod_id)
             if pod.state in _NOT_LIVE:
@@ -170,6 +197,8 @@ class Session(EndDoors):
             self._refuse_too_dear(specs, usual, pod.gpu_type, pod.price_per_hour_usd, pod.kind)
             return pod.pod_id
         live = [pod for pod in self.snapshot.pods.values() if pod.state not in _NOT_LIVE]
+        if not live and self.snapshot.fleet is not None:
+            return None
         if live:
             self._refuse_too_dear(specs, usual, live[0].gpu_type, live[0].price_per_hour_usd, live[0].kind)
             return None

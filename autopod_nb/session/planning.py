@@ -7,12 +7,16 @@ from decimal import ROUND_UP, Decimal
 
 from autopod_nb.config import Settings
 from autopod_nb.errors import NoCapacity, UsageError, nearest
+from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.offer import STOCK_ORDER, Offer, OfferQuery, PodShape, Stock, gpu_key
 from autopod_nb.session.commands import PodPlan, PodRequest, label_of
+from autopod_nb.session.fleet_state import FleetPlan, FleetRequest
 
 _MINUTES_AN_HOUR = 60
 _CENT = Decimal("0.01")
 _MOST_FALLBACKS = 7  # beyond that the wishes are at fault; a guess
+_MOST_OFFERS = 12  # of a fleet: planning takes as long as there are; a guess
+_AUTO_PODS = 8  # when nobody says how many; a guess
 
 
 def make_query(request: PodRequest, settings: Settings) -> OfferQuery:
@@ -86,6 +90,55 @@ def make_plan(request: PodRequest, offers: Sequence[Offer], settings: Settings) 
         needs_yes=needs_yes[0],
         notes=notes,
         fallbacks=tuple(fallbacks[:_MOST_FALLBACKS]),
+    )
+
+
+def make_fleet_plan(
+    request: PodRequest,
+    wish: FleetRequest,
+    offers: Sequence[Offer],
+    settings: Settings,
+    *,
+    limit_usd: Decimal | None,
+) -> FleetPlan:
+    """What a fleet may be made of: the GPU that was named, else all of the preferences, else whatever is offered.
+
+    Args:
+        request: which offers are meant.
+        wish: how many, and what matters most.
+        offers: what the provider has.
+        settings: the rest.
+        limit_usd: of the session; None for none.
+
+    Raises:
+        UsageError: no such GPU is known, or none is left of those wishes.
+        NoCapacity: nothing of it is to be had now.
+    """
+    if not offers:
+        raise NoCapacity(f"Nothing is offered for {_wishes(request, settings)}; ask for less, or something else.")
+    idle_minutes = settings.idle_minutes if request.idle_minutes is None else request.idle_minutes
+    _require_positive("--max-cost", limit_usd)
+    _require_positive("--idle-minutes", idle_minutes)
+    _require_positive("--budget", wish.budget_usd)
+    chosen, notes = _choose(request, _fitting(request, offers, settings), settings.gpu_preferences)
+    chosen = chosen[:_MOST_OFFERS]
+    ceiling = settings.confirm_above_usd_per_hour
+    asks = chosen[0].kind is MoneyKind.REAL and not wish.yes  # nobody need be asked about money that is not real
+    if wish.max_pods is None and asks:
+        chosen = [offer for offer in chosen if offer.price_per_hour_usd <= ceiling] or chosen
+    dearest = max(offer.price_per_hour_usd for offer in chosen)
+    most = max(1, int(ceiling // dearest)) if asks and dearest > 0 else _AUTO_PODS
+    count = min(_AUTO_PODS, most) if wish.max_pods is None else wish.max_pods
+    return FleetPlan(
+        offers=tuple(chosen),
+        max_pods=count,
+        aim=wish.aim,
+        budget_usd=wish.budget_usd,
+        within_minutes=wish.within_minutes,
+        session_limit_usd=limit_usd,
+        idle_minutes=idle_minutes,
+        needs_yes=asks and count * dearest > ceiling,
+        notes=notes,
     )
 
 

@@ -13,6 +13,7 @@ from autopod_nb.session.effects import DropLine, StopAtProvider, TerminateAtProv
 from autopod_nb.session.state import Ending, JobData, PodData, WhyCancel
 from autopod_nb.session.step import Step
 
+_OUTBID = 5  # losses of spot pods that do not count as attempts: they are no fault of the job; a guess
 ENDING = (PodState.STOPPING, PodState.STOPPED, PodState.TERMINATING, PodState.TERMINATED)
 
 
@@ -87,6 +88,8 @@ def _leave_jobs(step: Step, pod: PodData, why: str, *, but: Sequence[str] = ()) 
             _give_up(step, job, why)
         elif pod.ending is not None:
             job_steps.give_back(step, job, _sentence(why))
+        elif pod.offer.spot and job.line_faults < _OUTBID:
+            job_steps.give_back(step, replace(job, line_faults=job.line_faults + 1), _sentence(why))
         else:
             job_steps.try_again(step, job, _sentence(why))
     forsake(step, step.pods[pod.pod_id], why)
@@ -100,6 +103,8 @@ def goes_elsewhere(step: Step, pod: PodData, job: JobData) -> bool:
     """Whether another pod will take a job of a pod that ends."""
     others = (other for other in step.pods.values() if other.pod_id != pod.pod_id)
     free = job.pod_wish is None and job.cancel is None
+    if free and step.fleet is not None:  # it starts another if that pays
+        return True
     return free and any(other.ending is None and other.state not in ENDING for other in others)
 
 
@@ -117,7 +122,7 @@ def forsake(step: Step, pod: PodData, why: str) -> None:
     ]
     for job_id in step.queue:
         job = step.job(job_id)
-        if job.pod_wish == pod.pod_id or not live:
+        if job.pod_wish == pod.pod_id or not (live or step.fleet):
             if pod.ending is not None:
                 _give_up(step, job, why)
             else:

@@ -63,6 +63,9 @@ def line_back(step: Step, message: LineBack) -> None:
         pod = step.move_pod(pod, PodEvent.CONTACT_BACK)
         if pod.ending is not None:
             step.move_pod(pod, PodEvent.DRAIN)
+        for job in step.jobs_of(pod):
+            if job.retry_s is not None:  # what could not be fetched without a line need not wait any longer
+                job_steps.fetch_again(step, replace(job, retries=0))
 
 
 def comfyui_silent(step: Step, pod: PodData) -> None:
@@ -193,7 +196,8 @@ def end_again(step: Step, pod: PodData) -> None:
 
 def settle(step: Step) -> None:
     """After each message: does a pod work, rest, or end?"""
-    hand_out(step)
+    if step.fleet is None:
+        hand_out(step)
     for pod_id in list(step.pods):
         pod = step.pods[pod_id]
         if pod.state is PodState.READY and pod.active:

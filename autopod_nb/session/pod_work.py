@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from autopod_nb.models.pod import BootPhase, ObservedState, PodAddress, PodRecor
 from autopod_nb.pods import launch
 from autopod_nb.pods.comfy_place import place_comfyui
 from autopod_nb.pods.launch import PodLink
+from autopod_nb.pods.old_line import LineName
 from autopod_nb.pods.phases import BUDGET_S
+from autopod_nb.pods.reconnect import ENDED, Reconnection
 from autopod_nb.providers.base import PodOrder, Provider
 from autopod_nb.session import events
 from autopod_nb.session.effects import (
@@ -31,10 +34,8 @@ from autopod_nb.ssh.keys import load_key, own_key_path, public_line
 if TYPE_CHECKING:
     import paramiko
 
-_RECONNECT_S = 20.0
-_FIRST_RECONNECT_S = 3.0  # short, for what cut the line may have ended the pod, which the provider tells next
-_RECONNECT_PAUSE_S = 2.0
-_ENDED = (ObservedState.STOPPED, ObservedState.TERMINATED)
+_ADOPT_S = 20.0
+_ADOPT_PAUSE_S = 2.0
 _LAST_WORDS_S = 10.0  # a pod whose line broke may take a moment until its provider knows why; a guess
 _LOOK_S = 0.1
 
@@ -58,6 +59,7 @@ class PodWork:
         self._post = post
         self._lock = threading.Lock()
         self._links: dict[str, PodLink] = {}
+        self._owner = secrets.token_hex(4)  # in the notes on pods; a process that adopts a pod takes it anyway
         self._key: paramiko.PKey | None = None
 
     def offers(self, effect: AskOffers) -> None:
@@ -68,12 +70,15 @@ class PodWork:
     def link(self, pod_id: str) -> PodLink:
         """What is open to a pod."""
         with self._lock:
-            return self._links.setdefault(pod_id, PodLink())
+            return self._links.setdefault(pod_id, self._made(pod_id))
+
+    def _made(self, pod_id: str) -> PodLink:
+        return PodLink(name=LineName(pod_id=pod_id, owner=self._owner))
 
     def _new_link(self, pod_id: str) -> PodLink:
         """A pod that was started again has another host key, and nothing of the old line is left."""
         with self._lock:
-            self._links[pod_id] = PodLink()
+            self._links[pod_id] = self._made(pod_id)
             return self._links[pod_id]
 
     def _ssh_key(self) -> paramiko.PKey:
@@ -160,7 +165,7 @@ class PodWork:
                 record = self._provider.describe(provider_id)
             except ProviderError:
                 return ""
-            if record.state in _ENDED:
+            if record.state in ENDED:
                 return f"it ended while it booted: {record.detail}"
             self._clock.wait(pause, _LOOK_S)
         return ""
@@ -175,7 +180,7 @@ class PodWork:
             except AutopodError as error:
                 self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"adopting; {error}"))
                 link.drop()
-            self._clock.wait(link.abort, _RECONNECT_PAUSE_S)
+            self._clock.wait(link.abort, _ADOPT_PAUSE_S)
 
     def _try_adopt(self, effect: AdoptPod, link: PodLink) -> bool:
         """Returns whether it is decided what becomes of it."""
@@ -188,11 +193,19 @@ class PodWork:
         except Gone as error:
             self._observed(effect.pod_id, ObservedState.TERMINATED, str(error))
             return True
-        deadline = Deadline(self._clock, _RECONNECT_S)
+        deadline = Deadline(self._clock, _ADOPT_S)
         address = launch.wait_address(
             self._provider, record.provider_id, deadline=deadline, clock=self._clock, abort=link.abort
         )
-        launch.open_line(link, address, self._ssh_key(), deadline=deadline, clock=self._clock)
+        launch.open_line(
+            link,
+            address,
+            self._ssh_key(),
+            deadline=deadline,
+            clock=self._clock,
+            first=False,
+            tell=lambda why: self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"adopting; {why}")),
+        )
         self._place_comfyui(effect.pod_id, link, address, deadline)
         self._open_comfyui(effect.pod_id, link, deadline, effect.prompt_ids)
         if link.tunnel is not None:
@@ -239,38 +252,27 @@ class PodWork:
 
     def reopen(self, effect: ReopenLine) -> None:
         """Until the line stands, the pod is gone, or it is being ended."""
-        link = self.link(effect.pod_id)
-        within_s = _FIRST_RECONNECT_S
-        while not link.abort.is_set():
-            try:
-                record = self._provider.describe(effect.provider_id)
-                has_ended = self._has_ended(record, link)
-            except Gone as error:
-                self._observed(effect.pod_id, ObservedState.TERMINATED, str(error))
-                return
-            except ProviderError as error:
-                self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"reconnecting; {error}"))
-            else:
-                if has_ended:
-                    self._observed(effect.pod_id, record.state, record.detail)
-                    return
-                launch.follow_address(link, record.address)
-            deadline, within_s = Deadline(self._clock, within_s), _RECONNECT_S
-            try:
-                launch.reopen_line(link, self._ssh_key(), deadline=deadline, clock=self._clock)
-            except SshError as error:
-                self._post(events.PodPhase(pod_id=effect.pod_id, phase=f"reconnecting; {error}"))
-                self._clock.wait(link.abort, _RECONNECT_PAUSE_S)
-            else:
-                self._post(events.LineBack(pod_id=effect.pod_id))
-                return
+        pod_id, link = effect.pod_id, self.link(effect.pod_id)
+        way_back = Reconnection(
+            self._provider,
+            link,
+            self._ssh_key(),
+            provider_id=effect.provider_id,
+            clock=self._clock,
+            tell=lambda why: self._post(events.PodPhase(pod_id=pod_id, phase=f"reconnecting; {why}")),
+        )
+        end = way_back.run()
+        if end is not None:
+            self._observed(pod_id, end.state, end.detail)
+        elif not link.abort.is_set():
+            self._post(events.LineBack(pod_id=pod_id))
 
     def _has_ended(self, record: PodRecord, link: PodLink) -> bool:
         """Whether a pod has stopped, which must be said twice, or is gone."""
         if record.state is ObservedState.STOPPED:
             self._clock.wait(link.abort, launch.CERTAIN_S)
-            return self._provider.describe(record.provider_id).state in _ENDED
-        return record.state in _ENDED
+            return self._provider.describe(record.provider_id).state in ENDED
+        return record.state in ENDED
 
     def _observed(self, pod_id: str, state: ObservedState, detail: str) -> None:
         self._post(events.PodObserved(pod_id=pod_id, state=state, detail=detail))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from autopod_nb.models.event import (
     PromptOver,
     PromptProgress,
     PromptStarted,
+    QueueStatus,
     StepProgress,
 )
 from autopod_nb.models.job import JobEvent, JobState, job_is_over
@@ -24,6 +25,8 @@ from autopod_nb.session import (
     boot_steps,
     commands,
     events,
+    fleet_faults,
+    fleet_steps,
     guard_steps,
     job_events,
     job_steps,
@@ -36,6 +39,9 @@ from autopod_nb.session.events import Message, Moment, PodMessage
 from autopod_nb.session.progress import advance
 from autopod_nb.session.state import JobData, SessionState
 from autopod_nb.session.step import Step
+
+# many a second from each pod, of which no pod begins or ends anything: what follows is for the others
+_MOVES_NO_POD = (PromptProgress, StepProgress, Preview, NodesCached, NodeStarted, NodeExecuted, QueueStatus)
 
 
 def reduce(state: SessionState, message: Message, now: Moment) -> tuple[SessionState, tuple[Effect, ...]]:
@@ -56,10 +62,27 @@ def reduce(state: SessionState, message: Message, now: Moment) -> tuple[SessionS
     handler = _HANDLERS.get(type(message))
     if handler is not None:
         handler(step, message)
-    pod_steps.settle(step)
-    guard_steps.settle(step, state.pods)
-    rules.charge(step)
+    if not is_news_of_progress(message):
+        fleet_steps.turn(step)
+        pod_steps.settle(step)
+        guard_steps.settle(step, state.pods)
+        rules.charge(step)
     return step.finish()
+
+
+def is_news_of_progress(message: Message) -> bool:
+    """Whether it tells how far a job is and changes nothing but that."""
+    if isinstance(message, PodMessage):
+        return isinstance(message.event, _MOVES_NO_POD)
+    return isinstance(message, job_events.FilesMoved)
+
+
+def take_in(state: SessionState, messages: Sequence[Message], now: Moment) -> SessionState:
+    """:func:`reduce` for several at once of which each :func:`is_news_of_progress`; nothing is to be done for them."""
+    step = Step(state, now)
+    for message in messages:
+        _HANDLERS[type(message)](step, message)
+    return step.finish()[0]
 
 
 def _tick(step: Step, message: events.Tick) -> None:
@@ -108,7 +131,7 @@ def _prompt_message(step: Step, job: JobData, event: MonitorEvent) -> None:
         case PromptResultFound(result=result):
             job_steps.ended_on_server(step, job, result)
         case PromptVanished():
-            _vanished(step, job)
+            _vanished(step, job, may_have_run=event.may_have_run)
         case PromptStarted() | NodesCached() | NodeStarted() | PromptProgress() | StepProgress():
             _progress(step, job, event)
         case NodeExecuted(files=files):
@@ -140,10 +163,14 @@ def _preview(step: Step, pod_id: str, event: Preview) -> None:
         step.put(replace(job, preview=event.data, preview_type=event.media_type))
 
 
-def _vanished(step: Step, job: JobData) -> None:
+def _vanished(step: Step, job: JobData, *, may_have_run: bool) -> None:
     """Neither in the queue nor in the history: deleted as we wished, or its server began anew."""
     if job.cancel is not None:
         job_steps.end_cancelled(step, job)
+    elif not job.posted:
+        job_steps.post_again(step, job, "It was not on the pod yet when its session ended.")
+    elif not may_have_run and job.state is JobState.SUBMITTED:
+        job_steps.post_again(step, job, "The line broke while it was posted, and it never arrived.")
     elif job.state in (JobState.SUBMITTED, JobState.RUNNING):
         job_steps.try_again(step, job, "ComfyUI does not know it any more: it was restarted, or somebody deleted it.")
 
@@ -153,23 +180,25 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     commands.ReadLogs: _read_logs,
     commands.AskBooks: _ask_books,
     commands.Connect: boot_steps.connect,
+    commands.WishFleet: fleet_steps.wish,
+    commands.DropFleet: fleet_faults.drop,
     commands.Adopt: adopt_steps.adopt,
     commands.EndForeign: adopt_steps.end_foreign,
     commands.EndStranger: adopt_steps.end_stranger,
     commands.ResumePod: pod_steps.resume,
     commands.Submit: job_steps.submit,
     commands.Cancel: job_steps.cancel,
-    commands.StopPod: pod_steps.stop,
-    commands.KillPod: pod_steps.kill,
+    commands.StopPod: fleet_faults.stop,
+    commands.KillPod: fleet_faults.kill,
     commands.DetachPod: pod_steps.detach,
-    commands.CloseSession: pod_steps.close_all,
+    commands.CloseSession: fleet_faults.close_all,
     commands.KeepWaiting: rules.keep_waiting,
     commands.KeepAlive: rules.keep_alive,
     events.Tick: _tick,
     events.IntentWritten: boot_steps.intent_written,
     events.PodCreated: boot_steps.created,
     events.PodPriced: boot_steps.priced,
-    events.PodNotCreated: boot_steps.not_created,
+    events.PodNotCreated: fleet_faults.not_created,
     events.PodOwned: adopt_steps.owned,
     events.PodAdopted: adopt_steps.adopted,
     events.ForeignEnded: adopt_steps.foreign_ended,
@@ -177,8 +206,8 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.GpuSeen: pod_steps.gpu_seen,
     events.PodPhase: boot_steps.phase,
     events.PodAddressed: boot_steps.addressed,
-    events.PodReady: boot_steps.ready,
-    events.PodBootFailed: boot_steps.boot_failed,
+    events.PodReady: fleet_faults.ready,
+    events.PodBootFailed: fleet_faults.boot_failed,
     events.LineLost: pod_steps.line_lost,
     events.LineBack: pod_steps.line_back,
     events.PodObserved: pod_steps.observed,
@@ -187,16 +216,18 @@ _HANDLERS: dict[type, Callable[[Step, Any], None]] = {
     events.StillBilling: pod_steps.still_billing,
     events.PodMessage: _pod_message,
     job_events.JobWritten: job_steps.written,
+    job_events.FilesMoved: job_steps.files_moved,
     job_events.InputsUploaded: job_steps.uploaded,
     job_events.PromptAccepted: job_steps.accepted,
-    job_events.StepFailed: job_steps.step_failed,
+    job_events.StepFailed: fleet_faults.step_failed,
     job_events.PromptCancelled: job_steps.cancelled,
     job_events.PromptRead: job_steps.result_read,
-    job_events.PromptFetched: job_steps.fetched,
+    job_events.PromptFetched: fleet_faults.fetched,
     job_events.FetchFailed: job_steps.fetch_failed,
     events.LeaseLost: adopt_steps.lease_lost,
     events.LedgerFailed: _ledger_failed,
     events.SpentSeen: limit_rules.spent_seen,
+    events.RunsSeen: fleet_steps.seen,
     events.SshOpened: guard_steps.ssh_opened,
     events.PodGuarded: guard_steps.guarded,
     events.ReaperSeen: guard_steps.reaper_seen,

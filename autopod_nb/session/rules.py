@@ -35,12 +35,13 @@ _BOOTS = (PodState.REQUESTED, PodState.BOOTING, PodState.CONNECTING)
 
 def tick(step: Step, number: int) -> None:
     """A second has passed."""
-    for pod in list(step.pods.values()):
+    for place, pod in enumerate(list(step.pods.values())):
         if not (may_bill(pod.state) or pod.state is PodState.STOPPED):
             continue
         if number % _LEASE_EVERY_S == 0:
             step.record(books.lease_renewed(pod, step.rules, step.now))
-        if number % _GPU_EVERY_S == 0 and pod.state in _WORKING and pod.has_gpu_figures:
+        # one after the other: all at the same time would keep a cell waiting
+        if (number + place) % _GPU_EVERY_S == 0 and pod.state in _WORKING and pod.has_gpu_figures:
             step.emit(LookAtGpu(pod_id=pod.pod_id))
         for job in step.jobs_of(pod):
             _look_at_job(step, step.pods[pod.pod_id], job)

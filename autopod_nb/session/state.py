@@ -15,10 +15,12 @@ from autopod_nb.models.job import JobSpec, JobState, RemoteFile, ResultFile
 from autopod_nb.models.money import MoneyKind, Spent
 from autopod_nb.models.offer import Offer
 from autopod_nb.models.pod import PodAddress, PodState
+from autopod_nb.models.rate import Transfer
 from autopod_nb.models.snapshot import GpuUse, Notice
 from autopod_nb.pods.limits import LimitLevel
 from autopod_nb.pods.meter import Meter
 from autopod_nb.session.events import Moment
+from autopod_nb.session.fleet_state import FleetData
 from autopod_nb.session.progress import Track
 from autopod_nb.storage.rows import Owner
 
@@ -139,10 +141,12 @@ class JobData:
     state: JobState = JobState.QUEUED
     recorded: bool = False
     attempt: int = 1
+    line_faults: int = 0  # attempts that ended on their way up, for the line: nothing ran, so they do not count
     pod_id: str | None = None
     taken: Moment | None = None
     posted: bool = False
     progress_s: float = 0.0  # when something moved last
+    transfer: Transfer | None = None  # of its inputs or its results, while they are on their way
     track: Track = field(default_factory=Track)
     kind: MoneyKind | None = None
     spent_usd: Decimal = Decimal(0)
@@ -190,6 +194,7 @@ class SessionState:
         ledger_usd: money kind → what the ledger held when it was last read.
         strangers: names of pods that bill on the account and that the ledger does not know, as last seen.
         notices: lines for the person, newest last.
+        fleet: as many pods as pay are started and ended; None: a person starts and ends them.
     """
 
     rules: Rules
@@ -204,3 +209,4 @@ class SessionState:
     ledger_usd: Mapping[MoneyKind, Spent] = field(default_factory=lambda: MappingProxyType({}))
     strangers: tuple[str, ...] = ()
     notices: tuple[Notice, ...] = ()
+    fleet: FleetData | None = None

@@ -42,6 +42,7 @@ class Step:
         self.ledger_usd = state.ledger_usd
         self.reaper = state.reaper
         self.strangers = state.strangers
+        self.fleet = state.fleet
         self._notices: list[Notice] = []
         self._effects: list[Effect] = []
         self._writes: list[LedgerWrite] = []
@@ -156,6 +157,7 @@ class Step:
             ledger_usd=self.ledger_usd,
             reaper=self.reaper,
             strangers=self.strangers,
+            fleet=self.fleet,
             notices=(*self._before.notices, *self._notices)[-_KEPT_NOTICES:],
         )
         return state, tuple(self._effects)

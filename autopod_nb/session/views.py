@@ -10,17 +10,20 @@ from types import MappingProxyType
 from autopod_nb.models.job import JobState, job_is_over
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState, is_over, may_bill
+from autopod_nb.models.rate import Transfer
 from autopod_nb.models.snapshot import JobView, PodView, Progress, Snapshot
 from autopod_nb.pods.limits import seconds_left
 from autopod_nb.session.alerts import alerts, boot_seconds
 from autopod_nb.session.costs_now import day_and_month_cost, job_cost, pod_cost, session_cost
 from autopod_nb.session.events import Moment
+from autopod_nb.session.fleet_view import fleet_view
 from autopod_nb.session.outlook import Outlook
 from autopod_nb.session.progress import left_range, show
 from autopod_nb.session.state import JobData, PodData, SessionState
 
 _ON_THE_POD = (JobState.UPLOADING, JobState.SUBMITTED, JobState.RUNNING)
 _WORKING = (PodState.READY, PodState.BUSY, PodState.DRAINING)
+_SILENT_S = 3.0  # since then no byte has come: a guess at when a person wants to know
 _ENDING = (PodState.DRAINING, PodState.STOPPING, PodState.TERMINATING)
 
 
@@ -58,6 +61,7 @@ class Viewer:
             forecast_usd=MappingProxyType(forecast),
             forecast_complete=complete,
             alerts=alerts(state, now.s),
+            fleet=fleet_view(state, costs, now),
         )
 
     def _job_views(self, state: SessionState, now: Moment) -> MappingProxyType[str, JobView]:
@@ -93,6 +97,7 @@ def job_view(job: JobData, pod: PodData | None, now: Moment) -> JobView:
         pod_id=job.pod_id,
         prompt_id=job.prompt_id if job.posted else None,
         progress=progress,
+        transfer=_transfer(job, now),
         kind=job.kind,
         cost_usd=cost,
         expected_cost_usd=_expected(job, pod, cost, progress),
@@ -125,6 +130,15 @@ def _progress(job: JobData, pod: PodData | None, now: Moment) -> Progress:
         return replace(progress, left_s=usual_left_s, left_low_s=low_s, left_high_s=high_s)
     low_s, high_s = left_range(progress.left_s, done, paces=job.track.paces, usual_left_s=usual_left_s)
     return replace(progress, left_low_s=low_s, left_high_s=high_s)
+
+
+def _transfer(job: JobData, now: Moment) -> Transfer | None:
+    """What is on its way; while nothing comes it has no rate, and nobody knows how long it will take."""
+    if job.transfer is None or job.state not in (JobState.UPLOADING, JobState.COLLECTING):
+        return None
+    if job.transfer.done < job.transfer.size and now.s - job.progress_s > _SILENT_S:
+        return replace(job.transfer, bytes_per_s=0.0, left_s=None)
+    return job.transfer
 
 
 def _rendered_s(job: JobData, now: Moment) -> float:

@@ -32,9 +32,11 @@ from autopod_nb.session.effects import (
     KeepReaper,
     LookAtGpu,
     PollCommands,
+    ReadRuns,
     ReadSpent,
     ReopenLine,
     StopAtProvider,
+    StopUpload,
     SubmitPrompt,
     TellWritten,
     TerminateAtProvider,
@@ -44,6 +46,7 @@ from autopod_nb.session.effects import (
 )
 from autopod_nb.session.end_work import EndWork
 from autopod_nb.session.events import Message
+from autopod_nb.session.fleet_work import FleetWork
 from autopod_nb.session.job_work import JobWork
 from autopod_nb.session.pod_work import PodWork
 from autopod_nb.session.scribe import Scribe
@@ -94,11 +97,13 @@ class Worker:
             TerminateStranger: ends.end_stranger,
             PollCommands: self._scribe.poll,
             ReadSpent: self._scribe.read_spent,
+            ReadRuns: FleetWork(ledger, provider.name, post).read,
             ReopenLine: self._pods.reopen,
             DropLine: self._pods.drop,
             StopAtProvider: ends.stop,
             TerminateAtProvider: ends.terminate,
             UploadInputs: jobs.upload,
+            StopUpload: jobs.stop_upload,
             SubmitPrompt: jobs.submit,
             CancelPrompt: jobs.cancel,
             FetchResults: jobs.fetch,

@@ -12,10 +12,11 @@ import paramiko
 
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.errors import SshError
-from autopod_nb.ssh.line import CountedSocket, SshConnection
+from autopod_nb.ssh.counted_socket import CountedSocket
+from autopod_nb.ssh.line import SshConnection
 from autopod_nb.ssh.target import HostKeyPin, SshTarget, fingerprint_of
 
-__all__ = ["HostKeyPin", "SshConnection", "SshTarget", "connect"]
+__all__ = ["LONGEST_PAUSE_S", "HostKeyPin", "SshConnection", "SshTarget", "connect"]
 
 _log = logging.getLogger(__name__)
 
@@ -23,12 +24,16 @@ _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "a
 _WINDOW_BYTES = 8 << 20  # what may be on its way in one channel: enough for 80 MB/s at 100 ms
 _PACKET_BYTES = 128 << 10
 _ATTEMPT_S = 15.0
-_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.25, 5.0
+_DIAL_S = 3.0  # of that, until the other side picks up: a call that got lost is soon made again
+_FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 5.0
+"""Between two attempts, unless the caller is in more of a hurry."""
 _KEEPALIVE_S = 15
+_QUIET_S = 1.0  # how long the library's thread waits for more before it looks up; its own 0.1 s is a load with 50 pods
 _CLOSE_S = 2.0
 _UNANSWERED_MS = 60_000  # bytes that the other side's machine did not confirm for this long: the line is dead
 _LIBRARY_LOG = f"{__name__}.paramiko"  # below ours, so that it lands in our file and never in a cell
-logging.getLogger(_LIBRARY_LOG).setLevel(logging.WARNING)  # its details are of no use, and many
+logging.getLogger(_LIBRARY_LOG).setLevel(logging.CRITICAL)  # each attempt at a dead line is a page of errors to it
 
 
 def connect(
@@ -39,11 +44,12 @@ def connect(
     timeout_s: float,
     stop: threading.Event | None = None,
     look: Callable[[], SshTarget] | None = None,
+    longest_pause_s: float = LONGEST_PAUSE_S,
 ) -> SshConnection:
     """Connect to a pod; try again while it is not up yet.
 
-    A line that is refused, reset or silent is tried again, with pauses of 0.25 to 5 s; a key or a host key that is no
-    good is not. Only *key* is offered: no agent, no other keys, no password.
+    A line that is refused, reset or silent is tried again, with pauses that grow from 0.25 s; a key or a host key that
+    is no good is not. Only *key* is offered: no agent, no other keys, no password.
 
     Args:
         target: where.
@@ -52,6 +58,7 @@ def connect(
         timeout_s: for everything.
         stop: ends the wait.
         look: says before each attempt but the first where the pod is now.
+        longest_pause_s: between two attempts.
 
     Raises:
         SshError: refused, another host key, not reached in time, or stopped.
@@ -69,7 +76,7 @@ def connect(
             raise SshError(f"Stopped while connecting to {where}.") from found
         if deadline.passed:
             raise SshError(f"No SSH connection to {where} within {timeout_s:g} s: {found}") from found
-        pause_s = min(_LAST_PAUSE_S, pause_s * 2)
+        pause_s = min(longest_pause_s, pause_s * 2)
         target = target if look is None else look()
 
 
@@ -90,7 +97,7 @@ def _attempt(
 
 
 def _dial(target: SshTarget, timeout_s: float) -> CountedSocket:
-    plain = socket.create_connection((target.host, target.port), timeout=timeout_s)
+    plain = socket.create_connection((target.host, target.port), timeout=min(_DIAL_S, timeout_s))
     sock = CountedSocket(plain.family, plain.type, plain.proto, plain.detach())
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
@@ -110,6 +117,7 @@ def _log_in(sock: CountedSocket, target: SshTarget, key: paramiko.PKey, timeout_
         target.pin.check(fingerprint_of(transport.get_remote_server_key()))
         transport.auth_publickey(target.user, key)
         transport.set_keepalive(_KEEPALIVE_S)
+        sock.settimeout(_QUIET_S)
     except BaseException:
         transport.close()
         transport.join(_CLOSE_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import selectors
-import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ import paramiko
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.errors import SshError
 from autopod_nb.ssh.alarm import alarm, channel_alarm
+from autopod_nb.ssh.counted_socket import CountedSocket
 from autopod_nb.ssh.target import SshTarget
 from autopod_nb.threads import ServiceThread
 
 _log = logging.getLogger(__name__)
 
-_PROBE_EVERY_S = 15.0
-_PROBE_S = 30.0
+_PROBE_EVERY_S = 3.0  # a line on which nothing came for so long is probed, and given up when
+_PROBE_S = 5.0  # no byte came for so long again: silence is found within ten seconds
 _CHANNEL_S = 15.0
 _CLOSE_S = 2.0
 _CHUNK_BYTES = 64 << 10
@@ -212,12 +212,12 @@ class SshConnection:
         self._watch.join(_CLOSE_S)
 
     def _watch_transport(self, stop: threading.Event) -> None:
-        """Wait for the transport's end; probe it now and then, for a line can be dead without a sign."""
+        """Wait for the transport's end; probe it when it is silent, for a line can be dead without a sign."""
         while self._transport.is_alive() and not stop.is_set():
-            self._transport.join(_PROBE_EVERY_S)
-            if self._transport.is_active() and not self._probe():
+            self._transport.join(max(0.01, _PROBE_EVERY_S - self._sock.silent_s))
+            if self._sock.silent_s >= _PROBE_EVERY_S and self._transport.is_active() and not self._probe():
                 _log.warning("SSH to %s gave no answer for %g s", self._where, _PROBE_S)
-                self._transport.close()
+                self._abort()
         with self._lock:
             callbacks = [] if self._closed else self._on_lost
             self._on_lost, self._lost = [], True
@@ -243,19 +243,12 @@ class SshConnection:
 
     def _close_if_silent_since(self, before: int) -> None:
         if self._sock.bytes_received == before:
-            self._transport.close()
+            self._abort()
 
-
-class CountedSocket(socket.socket):
-    """A socket that counts what comes in."""
-
-    bytes_received = 0
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        """As every socket does."""
-        data = super().recv(size, flags)
-        self.bytes_received += len(data)
-        return data
+    def _abort(self) -> None:
+        """End it without a goodbye: what waits here to be sent must not arrive when something new was sent instead."""
+        self._sock.drop_unsent()
+        self._transport.close()
 
 
 def quote(text: str) -> str:

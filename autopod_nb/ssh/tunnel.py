@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import selectors
 import socket
 import sys
 import threading
@@ -15,6 +14,7 @@ from collections.abc import Callable
 import paramiko
 
 from autopod_nb.errors import SshError
+from autopod_nb.listener import Listener
 from autopod_nb.ssh.line import SshConnection
 from autopod_nb.threads import ServiceThread
 
@@ -52,23 +52,22 @@ class Tunnel:
     ) -> None:
         self._on_lost = on_lost
         self._remote_port = remote_port
-        self._listener = _listen(wanted_port)
-        self.port: int = self._listener.getsockname()[1]
+        sock = _listen(wanted_port)
+        self.port: int = sock.getsockname()[1]
         """The local port, which stays the same."""
-        self._wake_up, self._woken = socket.socketpair()
         self._lock = threading.Lock()
         self._relays: set[_Relay] = set()
         self._connection: SshConnection | None = None
         self._forget: Callable[[], None] = lambda: None
-        self._acceptor = ServiceThread(f"autopod-tunnel-{self.port}", self._accept)
+        self._listener = Listener(sock, f"autopod-tunnel-{self.port}", self._serve)
         self.reopen(connection)
-        self._acceptor.start()
+        self._listener.start()
 
     @property
     def alive(self) -> bool:
         """Whether it listens and its SSH connection stands."""
         connection = self._connection
-        return self._acceptor.alive and connection is not None and connection.alive
+        return self._listener.alive and connection is not None and connection.alive
 
     def reopen(self, connection: SshConnection) -> None:
         """Go on with another SSH connection on the same local port. What runs over the old one ends."""
@@ -91,10 +90,8 @@ class Tunnel:
             self._connection = None
             forget, self._forget = self._forget, lambda: None
         forget()
-        self._acceptor.stop()
-        with contextlib.suppress(OSError):
-            self._wake_up.send(b"x")
-        self._acceptor.join(_CLOSE_S)
+        self._listener.close()
+        self._listener.join(_CLOSE_S)
         with self._lock:
             relays = list(self._relays)
         for relay in relays:
@@ -102,7 +99,6 @@ class Tunnel:
         until = time.monotonic() + _CLOSE_S
         for relay in relays:
             relay.join(max(0.0, until - time.monotonic()))
-        self._wake_up.close()
 
     def _lose(self, connection: SshConnection) -> None:
         with self._lock:
@@ -110,26 +106,12 @@ class Tunnel:
         if is_current and self._on_lost is not None:
             self._on_lost()
 
-    def _accept(self, stop: threading.Event) -> None:
-        with self._listener, self._woken, selectors.DefaultSelector() as selector:
-            selector.register(self._listener, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            while not stop.is_set():
-                selector.select()
-                with contextlib.suppress(OSError):  # nobody there, or gone again
-                    sock, _ = self._listener.accept()
-                    try:
-                        self._serve(sock)
-                    except OSError:
-                        sock.close()
-
     def _serve(self, sock: socket.socket) -> None:
         with self._lock:
             connection = self._connection
             if connection is None or not connection.alive:
                 sock.close()  # at once: nobody shall wait for an answer that cannot come
                 return
-            sock.settimeout(None)  # some systems hand down the listener's mode
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             relay = _Relay(sock, connection, (HOST, self._remote_port), self._ended)
             self._relays.add(relay)
@@ -239,7 +221,6 @@ def _listen(wanted_port: int) -> socket.socket:
     for port in [*ports, 0]:
         listener = _bind(port)
         if listener is not None:
-            listener.settimeout(0)  # whoever knocked may be gone again when we accept
             return listener
     raise SshError(f"No local port can be opened, neither {wanted_port} nor another; close some programs.")
 

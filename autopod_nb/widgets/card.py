@@ -178,9 +178,10 @@ def money_html(snapshot: Snapshot, *, drawn: bool = True) -> str:
         snapshot: of the session.
         drawn: with a gauge. Of a drawing in a notebook of somebody else JupyterLab leaves only the words.
     """
-    return "".join(
+    money = "".join(
         _money(snapshot, kind, line, drawn=drawn) for kind, line in render.money_by_kind(snapshot)
     ) or "".join(text_line(f"Session: {line}") for line in render.money_lines(snapshot))
+    return money + ("" if snapshot.fleet is None else text_line(f"Fleet: {render.fleet_line(snapshot.fleet)}"))
 
 
 def _money(snapshot: Snapshot, kind: MoneyKind, line: str, *, drawn: bool) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from autopod_nb.models.failures import recognise_all
+from autopod_nb.models.fleet import FleetView
 from autopod_nb.models.job import ResultFile
 from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.snapshot import JobView, Notice, PodView, Snapshot
@@ -119,6 +120,23 @@ def money_by_kind(snapshot: Snapshot) -> list[tuple[MoneyKind, str]]:
     return found
 
 
+def fleet_line(fleet: FleetView) -> str:
+    """What is wanted of the fleet, and what is expected of it."""
+    parts = [f"{fleet.aim}, at most {fleet.max_pods} pod{'' if fleet.max_pods == 1 else 's'}"]
+    if fleet.budget_usd is not None:
+        parts.append(f"{show_usd(fleet.spent_usd, fleet.kind)} of ${fleet.budget_usd:.2f} budget")
+    if fleet.ends_in_s is not None:
+        left = f"in {words.duration(fleet.ends_in_s)}" if fleet.ends_in_s > 0 else "passed"
+        parts.append(f"deadline {left}")
+    if fleet.done_in_s is not None:
+        parts.append(
+            f"all done in about {words.duration(fleet.done_in_s)}, for about {show_usd(fleet.coming_usd, fleet.kind)}"
+        )
+    if fleet.stranded:
+        parts.append(f"no pod for {fleet.stranded} job{'' if fleet.stranded == 1 else 's'}")
+    return " · ".join(parts)
+
+
 def _today_and_forecast(snapshot: Snapshot, kind: MoneyKind) -> list[str]:
     parts = []
     if (today := snapshot.today_usd.get(kind)) is not None:
@@ -164,6 +182,7 @@ def session_text(snapshot: Snapshot) -> str:
     blocks = [
         ("Pods", [pod_line(pod) for pod in snapshot.pods.values()] or ["none: `%autopod connect` rents one"]),
         ("Jobs", [*(job_line(view) for view in jobs), *([rest] if rest else [])] or ["none"]),
+        ("Fleet", [] if snapshot.fleet is None else [fleet_line(snapshot.fleet)]),
         ("Cost", money_lines(snapshot)),
         ("Warnings", [f"{alert.kind.title}: {words.clean(alert.text)}" for alert in snapshot.alerts]),
         ("Guards", [] if snapshot.reaper is None else [f"reaper {'runs' if snapshot.reaper else 'starts'}"]),

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from autopod_nb.models.fleet import FleetView
 from autopod_nb.models.job import JsonValue
 from autopod_nb.models.money import MoneyKind
+from autopod_nb.models.rate import Transfer
 from autopod_nb.models.snapshot import Alert, JobView, Notice, PodView, Snapshot
 from autopod_nb.widgets.words import clean
 
@@ -25,6 +27,7 @@ _NOTHING: JsonValue = {
     "day_limit_usd": None,
     "forecast_usd": {},
     "forecast_complete": True,
+    "fleet": None,
     "alerts": [],
     "notices": [],
 }
@@ -44,6 +47,7 @@ def status_json(snapshot: Snapshot | None) -> str:
         "day_limit_usd": _amount(snapshot.day_limit_usd),
         "forecast_usd": _sums(snapshot.forecast_usd),
         "forecast_complete": snapshot.forecast_complete,
+        "fleet": _fleet(snapshot.fleet),
         "alerts": [_alert(alert) for alert in snapshot.alerts],
         "notices": [_notice(notice) for notice in snapshot.notices],
         "reaper": snapshot.reaper,
@@ -122,6 +126,7 @@ def _job(view: JobView) -> JsonValue:
         "left_s": progress.left_s,
         "left_low_s": progress.left_low_s,
         "left_high_s": progress.left_high_s,
+        "transfer": _transfer(view.transfer),
         "money": None if view.kind is None else view.kind.value,
         "cost_usd": str(view.cost_usd),
         "max_cost_usd": _amount(view.max_cost_usd),
@@ -132,6 +137,33 @@ def _job(view: JobView) -> JsonValue:
         ],
         "error": clean(view.error),
         "warning": clean(view.warning),
+    }
+
+
+def _transfer(transfer: Transfer | None) -> JsonValue:
+    if transfer is None:
+        return None
+    return {
+        "done_bytes": transfer.done,
+        "size_bytes": transfer.size,
+        "bytes_per_s": transfer.bytes_per_s,
+        "left_s": transfer.left_s,
+    }
+
+
+def _fleet(fleet: FleetView | None) -> JsonValue:
+    if fleet is None:
+        return None
+    return {
+        "aim": fleet.aim,
+        "max_pods": fleet.max_pods,
+        "money": fleet.kind.value,
+        "budget_usd": _amount(fleet.budget_usd),
+        "spent_usd": str(fleet.spent_usd),
+        "deadline_in_s": fleet.ends_in_s,
+        "coming_usd": str(fleet.coming_usd),
+        "done_in_s": fleet.done_in_s,
+        "jobs_without_a_pod": fleet.stranded,
     }
 
 

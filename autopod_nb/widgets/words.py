@@ -10,6 +10,7 @@ from autopod_nb.log import one_line, redact
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind, show_usd
 from autopod_nb.models.pod import PodState
+from autopod_nb.models.rate import Transfer
 from autopod_nb.models.snapshot import GpuUse, JobView, PodView, Progress
 
 _MOST_TITLE = 60  # characters of a node's title
@@ -110,15 +111,24 @@ def short_state(view: JobView) -> str:
 
 
 def doing(view: JobView) -> list[str]:
-    """What a job does just now, in parts: node, percent, frame, rate, time left."""
+    """What a job does just now, in parts: node, percent, frame, rate, time left; or how far its files are."""
+    if view.transfer is not None:
+        return moving(view.transfer)
     progress = view.progress
-    if view.state not in (JobState.SUBMITTED, JobState.RUNNING):
+    if view.state is not JobState.RUNNING:
         return []
     node = clipped(progress.node_title or progress.node_id, _MOST_TITLE)
     frame = f"frame {progress.frames_done} of {progress.frames}" if progress.frames else ""
     step = f"step {progress.step:g} of {progress.steps:g}" if progress.steps and not frame else ""
     left = time_left(progress)
     return [part for part in (percent(progress), node, frame, step, rate(progress), left) if part]
+
+
+def moving(transfer: Transfer) -> list[str]:
+    """``12.0 MB of 256.0 MB``, ``8.1 MB/s`` and ``0:30 left``, as far as they are known."""
+    rate_ = "" if transfer.bytes_per_s is None else f"{size(int(transfer.bytes_per_s))}/s"
+    left = "" if transfer.left_s is None else f"{duration(transfer.left_s)} left"
+    return [part for part in (f"{size(transfer.done)} of {size(transfer.size)}", rate_, left) if part]
 
 
 def time_left(progress: Progress) -> str:

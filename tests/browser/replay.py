@@ -52,7 +52,7 @@ class Replayed(Session):
     @property
     def backlog(self) -> int:
         """How much of what was said is not applied yet."""
-        return self._core._inbox.qsize()
+        return len(self._core._inbox)
 
     def until(self, done: Callable[[Snapshot], bool]) -> None:
         """Wait until a snapshot shows it."""

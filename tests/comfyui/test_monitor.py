@@ -167,7 +167,7 @@ def test_a_prompt_that_somebody_deleted_has_vanished_but_one_that_is_not_posted_
     waiting = submitted(watcher, client, workflow("text_and_seed", 104))
     polls = watcher.monitor.counters.polls
     client.delete(waiting)
-    assert watcher.wait(PromptVanished).prompt_id == waiting
+    assert watcher.wait(PromptVanished) == PromptVanished(prompt_id=waiting, may_have_run=True)
     assert watcher.monitor.counters.polls >= polls + 2  # it looked twice
     assert watcher.of(ServerRestarted) == []
     client.cancel(running)
@@ -223,6 +223,26 @@ def test_a_line_that_goes_silent_is_given_up_after_a_ping(
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("knew_one", [False, True])
+def test_what_a_server_forgot_may_have_run_and_what_never_reached_it_did_not(
+    own_engine: EngineProcess, connect: Connect, follow: Follow, *, knew_one: bool
+) -> None:
+    """Its post was not answered. A server that knows nothing has forgotten it only if it knew something before."""
+    client = connect(own_engine.url)
+    watcher = follow(client, poll_s=0.2)
+    watcher.wait(Connected)
+    if knew_one:
+        watcher.wait(PromptOver, prompt_id=submitted(watcher, client, workflow("text_and_seed", 106)))
+    unsure = str(uuid4())
+    own_engine.kill()
+    watcher.wait(Disconnected)
+    watcher.monitor.watch(unsure, str(uuid4()))
+    watcher.monitor.posted(unsure, sure=False)
+    own_engine.start()
+    assert watcher.wait(PromptVanished, prompt_id=unsure).may_have_run is knew_one
+
+
+@pytest.mark.faults
 def test_a_server_that_was_killed_has_forgotten_the_prompt(
     own_engine: EngineProcess, connect: Connect, follow: Follow
 ) -> None:
@@ -234,7 +254,7 @@ def test_a_server_that_was_killed_has_forgotten_the_prompt(
     own_engine.kill()
     watcher.wait(Disconnected)
     own_engine.start()
-    assert watcher.wait(PromptVanished).prompt_id == prompt_id
+    assert watcher.wait(PromptVanished) == PromptVanished(prompt_id=prompt_id, may_have_run=True)
     story = [
         type(event) for event in watcher.seen if isinstance(event, (Disconnected, ServerRestarted, PromptVanished))
     ]

@@ -11,7 +11,7 @@ _CHUNK = 1 << 16
 _TRIES = 20
 
 
-def _bind(not_this: int | None) -> socket.socket:
+def listen_elsewhere(not_this: int | None) -> socket.socket:
     """A listening socket on a free port that is not the one before (4.3)."""
     refused = []
     try:
@@ -33,7 +33,7 @@ class Forwarder:
     """
 
     def __init__(self, not_this: int | None) -> None:
-        self._socket = _bind(not_this)
+        self._socket = listen_elsewhere(not_this)
         self.port: int = self._socket.getsockname()[1]
         self.inner_port: int | None = None
         self._server: asyncio.Server | None = None

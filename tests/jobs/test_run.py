@@ -226,6 +226,32 @@ class TestInputs:
         assert pod.upload(self._input(tmp_path, b"three")) != first
         assert path.read_bytes() == b"two"
 
+    def test_all_inputs_of_a_job_travel_together_and_tell_how_far_they_are(self, pod: Pod, tmp_path: Path) -> None:
+        contents = {f"input{number}": uuid.uuid4().bytes * 10_000 for number in range(5)}
+        for name, content in contents.items():
+            (tmp_path / f"{name}.png").write_bytes(content)
+        spec = replace(_spec(tmp_path), inputs={name: tmp_path / f"{name}.png" for name in contents})
+        seen: list[tuple[int, int]] = []
+        names = run.upload_inputs(
+            pod.files,
+            spec,
+            pod.address,
+            deadline=_deadline(),
+            stop=_NEVER,
+            on_bytes=lambda done, size: seen.append((done, size)),
+        )
+        assert [name for name, _ in names] == list(contents)
+        found = {name: Path(pod.address.comfyui_dir, "input", remote).read_bytes() for name, remote in names}
+        assert found == contents
+        assert seen == sorted(seen)
+        assert seen[-1] == (800_000, 800_000)
+
+    def test_what_the_pod_rendered_is_an_input_that_needs_not_travel(self, pod: Pod, tmp_path: Path) -> None:
+        _, (picture,) = pod.run(_template(tmp_path, _NOISE), _spec(tmp_path, seed=_fresh()))
+        ((_, remote),) = pod.upload(replace(_spec(tmp_path), inputs={"image": picture.path}))
+        there = Path(pod.address.comfyui_dir, "input", remote)
+        assert there.samefile(pod.path_of(picture))
+
     def test_a_file_that_is_not_here_is_named(self, pod: Pod, tmp_path: Path) -> None:
         spec = replace(_spec(tmp_path), inputs={"image": tmp_path / "missing.png"})
         with pytest.raises(TransferError, match=r"missing\.png"):
@@ -258,7 +284,8 @@ class TestSubmit:
             client.close()
             assert [each.method for each in deaf.requests].count("POST") == 1
         with pod.changed:
-            assert pod.changed.wait_for(lambda: PromptVanished(prompt_id=prompt_id) in pod.events, _WITHIN_S)
+            vanished = PromptVanished(prompt_id=prompt_id, may_have_run=False)
+            assert pod.changed.wait_for(lambda: vanished in pod.events, _WITHIN_S)
 
 
 class TestFetch:
@@ -266,6 +293,27 @@ class TestFetch:
         _, files = pod.run(_template(tmp_path, _NOISE), _spec(tmp_path, seed=_fresh(), batch=3))
         assert [each.path.name for each in files] == ["picture-00001.png", "picture-00002.png", "picture-00003.png"]
         assert all(each.path.read_bytes() == pod.path_of(each).read_bytes() for each in files)
+
+    def test_progress_is_of_all_files_together(self, pod: Pod, tmp_path: Path) -> None:
+        template, spec = _template(tmp_path, _NOISE), _spec(tmp_path, seed=_fresh(), batch=3)
+        prompt_id = pod.submit(template, spec)
+        result, seen = pod.until_over(prompt_id), list[tuple[int, int]]()
+        for _ in range(2):  # also when they are here already
+            seen.clear()
+            _, files = run.fetch(
+                pod.client,
+                pod.files,
+                template,
+                spec,
+                pod.address,
+                result=result,
+                deadline=_deadline(),
+                on_bytes=lambda done, size: seen.append((done, size)),
+            )
+            size = sum(each.bytes for each in files)
+            assert len(seen) >= 3
+            assert seen == sorted(seen)
+            assert seen[-1] == (size, size)
 
     def test_without_a_result_at_hand_the_history_is_read(self, pod: Pod, tmp_path: Path) -> None:
         template, spec = _template(tmp_path, _NOISE), _spec(tmp_path, seed=_fresh())

@@ -88,7 +88,7 @@ def test_a_command_gets_a_bare_environment_and_begins_in_the_pods_folder(
     transport: paramiko.Transport, pod: LivePod, home: Path
 ) -> None:
     lines = dict(line.split("=", 1) for line in _run(transport, "env").splitlines())
-    assert set(lines) - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "HOME", "AUTOPOD_HOME"}
+    assert set(lines) - {"PWD", "OLDPWD", "SHLVL", "_"} == {"PATH", "HOME", "AUTOPOD_HOME", "AUTOPOD_SSH_PID"}
     assert (lines["HOME"], lines["AUTOPOD_HOME"], lines["PWD"]) == (str(pod.folder), str(home), str(pod.folder))
     assert "/usr/bin:" in lines["PATH"]
 

@@ -60,7 +60,7 @@ def test_verbs_are_offered_and_nothing_else(shell: InteractiveShell, before: str
         ("%autopod export --format ", ["csv", "json", "parquet"]),
         ("%autopod stop ", ["--all", "--now"]),
         ("%%comfyjob img", ["img2vid-basic", "img2vid-wan"]),
-        ("%%comfyjob img2vid-basic --w", ["--wait"]),
+        ("%%comfyjob img2vid-basic --w", ["--wait", "--within"]),
     ],
 )
 def test_options_and_values_are_offered_where_they_fit(shell: InteractiveShell, line: str, offered: list[str]) -> None:

@@ -13,7 +13,7 @@ from autopod_nb.clock import Deadline, SystemClock, TestClock
 from autopod_nb.errors import AuthFailed, BootFailed, Gone, NoCapacity, ProviderError, SshError, Uncertain
 from autopod_nb.models.offer import OfferQuery
 from autopod_nb.models.pod import ObservedState
-from autopod_nb.pods import launch
+from autopod_nb.pods import launch, reconnect
 from autopod_nb.pods.launch import PodLink
 from autopod_nb.providers.base import PodOrder
 from autopod_nb.providers.local import LocalProvider
@@ -161,7 +161,7 @@ class TestLines:
                 clock=clock,
             )
         with pytest.raises(BootFailed):
-            launch.reopen_line(link, load_key(own_key_path(home)), deadline=Deadline(clock, 1), clock=clock)
+            reconnect.reopen_line(link, load_key(own_key_path(home)), deadline=Deadline(clock, 1), clock=clock)
         link.close()
         link.close()
 
@@ -198,7 +198,7 @@ class TestLines:
             assert link.tunnel is not None
             assert link.client is not None
             port = link.tunnel.port
-            launch.reopen_line(link, key, deadline=deadline, clock=clock)
+            reconnect.reopen_line(link, key, deadline=deadline, clock=clock)
             assert link.tunnel.port == port
             assert link.client.wait_ready(deadline).version == link.comfyui_version
             assert not lost.is_set(), "a line that was replaced is not lost"

@@ -299,6 +299,7 @@ class World:
                 effects.LookAtGpu()
                 | effects.DropLine()
                 | effects.ForgetPrompt()
+                | effects.StopUpload()
                 | effects.KeepReaper()
                 | effects.CheckAccount()
             ):

@@ -66,28 +66,30 @@ def test_a_job_past_its_money_ends_with_the_reason_and_the_pod_goes_on(shared: L
 
 
 @pytest.mark.faults
-def test_a_job_without_progress_is_reported_and_the_warning_can_be_answered(shared: Live) -> None:
-    """The pod's ComfyUI hangs: it takes connections and says nothing."""
-    job = shared.submit("slow", "stuck", steps=15)
-    shared.until_rendering(job)
-    engine = shared.process(_pod_id(shared), ".engine_main")
+def test_a_job_without_progress_is_reported_and_the_warning_can_be_answered(open_live: Callable[..., Live]) -> None:
+    """The pod's ComfyUI hangs: it takes connections and says nothing. After five minutes of that its pod would end."""
+    live = open_live(settings={"AUTOPOD_STUCK_MINUTES": "2"})
+    live.rent(idle_minutes="1440")
+    job = live.submit("slow", "stuck", steps=15)
+    live.until_rendering(job)
+    engine = live.process(_pod_id(live), ".engine_main")
     kill(engine, signal.SIGSTOP)
     try:
-        shared.let_pass(1.5)  # what it said before is here by then
-        shared.jump(301)
-        shared.until(lambda snapshot: "no progress for 5 minutes" in snapshot.jobs["stuck"].warning)
-        shared.session.keep_waiting("stuck")
-        shared.until(lambda snapshot: not snapshot.jobs["stuck"].warning)
-        shared.jump(250)
-        shared.let_pass(1.5)
+        live.let_pass(1.5)  # what it said before is here by then
+        live.jump(121)
+        live.until(lambda snapshot: "no progress for 2 minutes" in snapshot.jobs["stuck"].warning)
+        live.session.keep_waiting("stuck")
+        live.until(lambda snapshot: not snapshot.jobs["stuck"].warning)
+        live.jump(100)
+        live.let_pass(1.5)
         assert not job.view.warning
-        shared.jump(60)
-        shared.until(lambda snapshot: "no progress for 5 minutes" in snapshot.jobs["stuck"].warning)
+        live.jump(30)
+        live.until(lambda snapshot: "no progress for 2 minutes" in snapshot.jobs["stuck"].warning)
         assert not job.view.over
     finally:
         kill(engine, signal.SIGCONT)
-    assert shared.until_over(job, 60).state is JobState.DONE
-    assert (shared.out / "stuck.png").exists()
+    assert live.until_over(job, 60).state is JobState.DONE
+    assert (live.out / "stuck.png").exists()
 
 
 def test_at_the_limit_of_the_session_everything_ends_and_nothing_more_is_rented(open_live: Callable[..., Live]) -> None:

@@ -19,7 +19,7 @@ from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.errors import SshError
 from autopod_nb.ssh.connection import HostKeyPin, SshConnection, SshTarget, connect
 from autopod_nb.ssh.keys import load_key, own_key_path, public_line
-from autopod_nb.ssh.transfer import PodFiles, remote_name
+from autopod_nb.ssh.transfer import PARTS, PodFiles, remote_name
 from autopod_nb.ssh.tunnel import Tunnel
 from tests.ssh.live_pod import LivePod
 
@@ -136,19 +136,21 @@ def test_a_file_goes_there_once_and_comes_back_the_same(line: SshConnection, tmp
     assert files.sha256_of([remote, f"{folder}/none"], _deadline()) == {remote: sha256}
     assert files.download(remote, tmp_path / "back.png", deadline=_deadline()) == sha256
     assert (tmp_path / "back.png").read_bytes() == source.read_bytes()
-    assert [path.name for path in Path(folder).iterdir()] == [remote_name(source)]
+    assert {path.name for path in Path(folder).iterdir()} == {remote_name(source), PARTS}
+    assert list((Path(folder) / PARTS).iterdir()) == []
 
 
 def test_an_upload_that_was_cut_goes_on_where_it_ended(line: SshConnection, tmp_path: Path) -> None:
     source = tmp_path / "big.bin"
     source.write_bytes(os.urandom(4 << 20))
-    part = tmp_path / f"{remote_name(source)}.autopod-part"
+    part = tmp_path / PARTS / remote_name(source)
+    part.parent.mkdir()
     part.write_bytes(source.read_bytes()[: 3 << 20])
     seen: list[int] = []
     remote = PodFiles(line).upload(
         source, str(tmp_path), deadline=_deadline(), on_bytes=lambda done, _size: seen.append(done)
     )
-    assert min(seen) > 3 << 20
+    assert min(seen) == 3 << 20
     assert Path(remote).read_bytes() == source.read_bytes()
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.errors import SshError, TransferError
 from autopod_nb.ssh.connection import SshConnection
-from autopod_nb.ssh.transfer import PART, PodFiles, _name_for, local_sha256, remote_name
+from autopod_nb.ssh.content import content_of, name_for
+from autopod_nb.ssh.transfer import PART, PARTS, PodFiles, local_sha256, remote_name
 from tests.ssh.live_pod import LivePod
 
 _NAMES = [
@@ -42,6 +43,12 @@ def folder(pod: LivePod, tmp_path: Path) -> str:
     return f"{pod.folder}/{tmp_path.name}/a folder/it's"
 
 
+def _whole(folder: str) -> list[str]:
+    """The files that are to be seen there; and that nothing is left of the way there."""
+    assert list((Path(folder) / PARTS).iterdir()) == []
+    return [entry.name for entry in Path(folder).iterdir() if entry.name != PARTS]
+
+
 @pytest.mark.parametrize("name", _NAMES)
 def test_a_file_of_any_name_arrives_under_a_name_that_its_content_decides(
     files: PodFiles, folder: str, tmp_path: Path, name: str
@@ -51,7 +58,7 @@ def test_a_file_of_any_name_arrives_under_a_name_that_its_content_decides(
     there = files.upload(path, folder, deadline=_soon())
     assert Path(there).read_bytes() == path.read_bytes()
     assert Path(there).name == remote_name(path)
-    assert [entry.name for entry in Path(folder).iterdir()] == [remote_name(path)]
+    assert _whole(folder) == [remote_name(path)]
 
 
 def test_an_empty_file_arrives(files: PodFiles, folder: str, tmp_path: Path) -> None:
@@ -62,16 +69,16 @@ def test_an_empty_file_arrives(files: PodFiles, folder: str, tmp_path: Path) -> 
 
 def test_the_same_content_is_not_sent_again(files: PodFiles, folder: str, tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    path.write_bytes(os.urandom(300_000))
+    path.write_bytes(os.urandom(3_000_000))
     seen: list[tuple[int, int]] = []
     first = files.upload(path, folder, deadline=_soon(), on_bytes=lambda done, size: seen.append((done, size)))
     assert len(seen) > 5
     assert seen == sorted(seen)
-    assert seen[-1] == (300_000, 300_000)
+    assert seen[-1] == (3_000_000, 3_000_000)
     made = Path(first).stat()
     seen.clear()
     assert files.upload(path, folder, deadline=_soon(), on_bytes=lambda done, size: seen.append((done, size))) == first
-    assert seen == [(300_000, 300_000)]
+    assert seen == [(3_000_000, 3_000_000)]
     assert (Path(first).stat().st_ino, Path(first).stat().st_mtime_ns) == (made.st_ino, made.st_mtime_ns)
 
 
@@ -125,21 +132,40 @@ def test_a_file_that_is_damaged_there_is_replaced(files: PodFiles, folder: str, 
     assert Path(files.upload(path, folder, deadline=_soon())).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("is_beginning", [True, False])
+@pytest.mark.parametrize("lies_there", ["the beginning", "something else", "more than all"])
 def test_an_upload_goes_on_where_it_ended_or_begins_anew(
-    files: PodFiles, folder: str, tmp_path: Path, *, is_beginning: bool
+    files: PodFiles, folder: str, tmp_path: Path, lies_there: str
 ) -> None:
     """Whatever lies there under the name of the part, the file comes out right."""
     path = tmp_path / "a.bin"
     path.write_bytes(os.urandom(400_000))
-    part = Path(folder) / (remote_name(path) + PART)
+    part = Path(folder) / PARTS / remote_name(path)
     part.parent.mkdir(parents=True)
-    part.write_bytes(path.read_bytes()[:300_000] if is_beginning else b"x" * 300_000)
+    found = {
+        "the beginning": path.read_bytes()[:300_000],
+        "something else": b"x" * 300_000,
+        "more than all": b"x" * 500_000,
+    }
+    part.write_bytes(found[lies_there])
     seen: list[int] = []
     there = files.upload(path, folder, deadline=_soon(), on_bytes=lambda done, _: seen.append(done))
     assert Path(there).read_bytes() == path.read_bytes()
-    assert seen[0] > 300_000
-    assert (len(seen) > 5) is not is_beginning
+    assert (seen[0] == 262_144) is (lies_there != "more than all"), "whole blocks of what lies there count"
+    assert (seen == sorted(seen)) is (lies_there != "something else"), "until it is found out"
+    assert seen[-1] == 400_000
+    assert _whole(folder) == [remote_name(path)]
+
+
+def test_a_whole_part_that_was_not_renamed_is_not_sent_again(files: PodFiles, folder: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(os.urandom(400_000))
+    part = Path(folder) / PARTS / remote_name(path)
+    part.parent.mkdir(parents=True)
+    part.write_bytes(path.read_bytes())
+    inode, seen = part.stat().st_ino, []
+    there = files.upload(path, folder, deadline=_soon(), on_bytes=lambda done, _: seen.append(done))
+    assert Path(there).stat().st_ino == inode
+    assert seen == [400_000]
 
 
 def test_a_stopped_upload_leaves_no_finished_file(files: PodFiles, folder: str, tmp_path: Path) -> None:
@@ -148,16 +174,43 @@ def test_a_stopped_upload_leaves_no_finished_file(files: PodFiles, folder: str, 
     stop = threading.Event()
     with pytest.raises(TransferError, match="stopped"):
         files.upload(path, folder, deadline=_soon(), stop=stop, on_bytes=lambda _done, _size: stop.set())
-    assert [entry.suffix for entry in Path(folder).iterdir()] == [PART]
+    assert [entry.name for entry in Path(folder).iterdir()] == [PARTS]
 
 
-def test_a_place_outside_of_what_the_pod_allows_is_an_error_in_words(files: PodFiles, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_an_error_in_words(files: PodFiles, tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"data")
-    with pytest.raises(TransferError, match="outside of the pod's folder"):
-        files.upload(path, str(tmp_path / "elsewhere"), deadline=_soon())
-    with pytest.raises(TransferError, match="Cannot make /dev/null/x"):
+    with pytest.raises(TransferError, match=r"Cannot make /dev/null/x on the pod: mkdir: .*Not a directory"):
         files.upload(path, "/dev/null/x", deadline=_soon())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")
+def test_a_full_disk_is_an_error_in_the_pods_words(files: PodFiles, folder: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(os.urandom(9_000_000))
+    part = Path(folder) / PARTS / content_of(path).mark
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    with pytest.raises(TransferError, match=r"a\.bin cannot be written on the pod: .*No space left"):
+        files.upload(path, folder, deadline=_soon())
+    part.unlink()
+    assert Path(files.upload(path, folder, deadline=_soon())).read_bytes() == path.read_bytes()
+
+
+def test_a_file_that_is_changed_meanwhile_is_not_taken_for_what_it_was(
+    files: PodFiles, folder: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(os.urandom(9_000_000))
+
+    def change(done: int, _size: int) -> None:
+        if done < 1_000_000:
+            path.write_bytes(os.urandom(9_000_000))
+
+    with pytest.raises(TransferError, match="was changed"):
+        files.upload(path, folder, deadline=_soon(), on_bytes=change)
+    assert [entry.name for entry in Path(folder).iterdir()] == [PARTS]
+    assert Path(files.upload(path, folder, deadline=_soon())).read_bytes() == path.read_bytes()
 
 
 def test_a_local_file_that_cannot_be_read_is_named(files: PodFiles, folder: str, tmp_path: Path) -> None:
@@ -227,7 +280,7 @@ def test_a_lost_connection_is_an_error_of_the_line(pod: LivePod, tmp_path: Path)
 
 @given(st.text(min_size=1, max_size=300))
 def test_a_name_on_the_pod_is_always_harmless(name: str) -> None:
-    found = _name_for(Path("/") / name.replace("\0", ""), "0123456789abcdef")
+    found = name_for(Path("/") / name.replace("\0", ""), "0123456789abcdef")
     assert found.isascii()
     assert "0123456789ab" in found
     assert 0 < len(found) <= 120

@@ -14,6 +14,7 @@ from autopod_nb.log import hide
 from autopod_nb.models.job import JobState
 from autopod_nb.models.money import MoneyKind
 from autopod_nb.models.pod import PodState
+from autopod_nb.models.rate import Transfer
 from autopod_nb.models.snapshot import Level, Notice, Progress
 from autopod_nb.widgets import render, words
 from tests.widgets.views import DONE, FAILED, NOW, POD, RESULT, RUNNING, snapshot
@@ -80,6 +81,17 @@ def test_unknown_progress_is_said_and_drawn_as_unknown() -> None:
     assert "progress unknown" in render.job_line(view)
     assert "%" not in render.job_line(view)
     assert render.bar(None) == "·" * 24
+
+
+def test_files_on_their_way_say_how_far_how_fast_and_how_long() -> None:
+    moved = Transfer(done=12_000_000, size=256_000_000, bytes_per_s=8_100_000.0, left_s=30.1)
+    view = replace(RUNNING, state=JobState.UPLOADING, progress=Progress(), transfer=moved)
+    line = "portrait: uploading · 12.0 MB of 256.0 MB · 8.1 MB/s · 0:30 left · for 1:15 · $0.0004 simulated"
+    assert render.job_line(view) == line
+    begins = replace(view, transfer=replace(moved, bytes_per_s=None, left_s=None))
+    assert words.doing(begins) == ["12.0 MB of 256.0 MB"]
+    silent = replace(view, transfer=replace(moved, bytes_per_s=0.0, left_s=None))
+    assert words.doing(silent) == ["12.0 MB of 256.0 MB", "0 bytes/s"]
 
 
 def test_steps_stand_in_for_frames_where_a_workflow_counts_none() -> None:
