@@ -16,10 +16,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tests.bench.panel_room import Room
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -51,10 +47,11 @@ def at_least(name: str, value: float, unit: str, aim: float, note: str) -> Row:
 
 def main() -> int:
     """Measure the rows that are asked for, all by default."""
-    from tests.bench.panel_room import Room  # noqa: PLC0415 - after the path is set
+    from tests.bench.catalogue import benches as all_benches  # noqa: PLC0415 - after the path is set
+    from tests.bench.panel_room import Room  # noqa: PLC0415 - the same
 
     room = Room()
-    benches = _benches(room)
+    benches = all_benches(room)
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("rows", nargs="*", choices=[[], *benches], help="all by default")
     asked = parser.parse_args().rows or list(benches)
@@ -69,47 +66,6 @@ def main() -> int:
     OUTPUT.write_text(json.dumps({"rows": found, **machine}, indent=2) + "\n")
     print(f"written to {OUTPUT.relative_to(ROOT)}")
     return int(any(math.isnan(each.value) for each in rows))
-
-
-def _benches(room: Room) -> dict[str, Callable[[], Row]]:
-    """All rows in their order: those with a browser last, for it takes the thread to itself."""
-    from tests.bench import (  # noqa: PLC0415 - after the path is set
-        bill_drift,
-        event_to_snapshot,
-        history_100k,
-        job_overhead,
-        kernel_memory,
-        kill_on_wire,
-        load_ext,
-        orphan_seconds,
-        overshoot,
-        panel_bytes,
-        panel_clicks,
-        panel_events,
-        panel_first,
-        panel_growth,
-        restart_adopted,
-    )
-
-    return {
-        "load_ext_ms": load_ext.measure,
-        "job_overhead_ratio": job_overhead.measure,
-        "event_to_snapshot_p99_ms": event_to_snapshot.measure,
-        "kernel_mb_after_1000_jobs": kernel_memory.measure,
-        "restart_to_adopted_s": restart_adopted.measure,
-        "history_100k_s": history_100k.measure,
-        "kill_on_wire_ms": kill_on_wire.measure,
-        "overshoot_usd": overshoot.measure,
-        "bill_drift_percent": bill_drift.measure,
-        "orphan_seconds_worst": orphan_seconds.measure,
-        "panel_first_ms": lambda: panel_first.measure(room),
-        "click_taken_idle_ms": lambda: panel_clicks.measure_idle(room),
-        "click_taken_busy_ms": lambda: panel_clicks.measure_busy(room),
-        "event_to_screen_p95_ms": lambda: panel_events.measure(room),
-        "idle_bytes_per_s": lambda: panel_bytes.measure_idle(room),
-        "job_bytes_per_s": lambda: panel_bytes.measure_job(room),
-        "notebook_growth_kb": lambda: panel_growth.measure(room),
-    }
 
 
 def _measured(name: str, measure: Callable[[], Row]) -> Row:
