@@ -107,6 +107,7 @@ def test_kill_pressed_twice_is_one_request_to_the_provider(
     expect(page.output(1).get_by_text("● ready")).to_be_visible()
     expect(page.output(1).get_by_text("● live")).to_be_visible()
     kill = page.button(re.compile("^Kill "), 1)
+    expect(kill).to_have_count(1)  # a page that is slow may draw the new row before it takes the old one away
     if how == "a double click":
         kill.dblclick()
     else:

