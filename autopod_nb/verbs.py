@@ -92,9 +92,9 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         name="status",
-        summary="Show pods, jobs and money.",
+        summary="Show pods, jobs and money, or all about one pod.",
         example="%autopod status",
-        options=(as_json("%autopod status"),),
+        options=(one_pod("%autopod status", "more about this one"), as_json("%autopod status")),
     ),
     Verb(
         name="wait",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from autopod_nb.errors import JobFailed, UsageError
+from autopod_nb.errors import JobFailed, UsageError, nearest
 from autopod_nb.magics.adoption import adopt
 from autopod_nb.magics.costs import costs, reconcile
 from autopod_nb.magics.doctor import doctor
@@ -36,6 +36,7 @@ from autopod_nb.models.snapshot import Snapshot
 from autopod_nb.verb import Verb
 from autopod_nb.verbs import CELL, help_text
 from autopod_nb.widgets.help_html import help_html, verb_html
+from autopod_nb.widgets.render import pod_text
 from autopod_nb.widgets.status_json import status_json
 from autopod_nb.widgets.words import job_state
 
@@ -96,13 +97,26 @@ def _connect_fleet(session: Session, request: PodRequest, wish: FleetRequest, ar
 
 
 def status(args: Namespace) -> object:
-    """The session itself, or its state as JSON."""
+    """The session itself, or its state as JSON, or one of its pods."""
     from autopod_nb.session.build import current_session
 
     session = current_session()
+    if args.pod is not None:
+        return _one_pod(args)
     if args.json:
         return Text(status_json(session.snapshot if session is not None else None))
     return session if session is not None else Text("No session yet: `%autopod connect` rents a pod.")
+
+
+def _one_pod(args: Namespace) -> Text:
+    """A pod of this session, also one that is gone."""
+    if args.json:
+        raise UsageError("--json tells of everything: leave out the pod.")
+    snapshot = running_session().snapshot
+    pod = snapshot.pods.get(args.pod)
+    if pod is None:
+        raise UsageError(f"No pod {args.pod!r}.{nearest(args.pod, snapshot.pods) or ' `%autopod status` names them.'}")
+    return Text(pod_text(pod, snapshot))
 
 
 def wait(args: Namespace) -> Text | None:

@@ -191,6 +191,21 @@ def session_text(snapshot: Snapshot) -> str:
     return "\n".join("\n  ".join([title, *lines]) for title, lines in blocks if lines)
 
 
+def pod_text(pod: PodView, snapshot: Snapshot) -> str:
+    """One pod: what it is and does, its jobs, what was said of it."""
+    about = [pod_line(pod), f"called {words.clean(pod.name)} at {words.clean(pod.provider)}"]
+    about += [words.clean(line) for line in (pod.phase, pod.guard, pod.error) if line]
+    jobs, rest = job_rows([view for view in snapshot.jobs.values() if view.pod_id == pod.pod_id])
+    said = [notice for notice in snapshot.notices if notice.pod_id == pod.pod_id]
+    blocks = [
+        ("Pod", about),
+        ("Jobs", [*(job_line(view) for view in jobs), *([rest] if rest else [])] or ["none"]),
+        ("Warnings", [words.clean(alert.text) for alert in snapshot.alerts if alert.pod_id == pod.pod_id]),
+        ("Notices", [notice_line(notice) for notice in said[-_NOTICES:]]),
+    ]
+    return "\n".join("\n  ".join([title, *lines]) for title, lines in blocks if lines)
+
+
 def still_bills(snapshot: Snapshot) -> str:
     """One line that says what is still paid for and how to end it; empty if nothing is."""
     pods = [pod for pod in snapshot.pods.values() if not pod.over]

@@ -46,3 +46,21 @@ def test_its_job_is_shown_all_the_same(shell: InteractiveShell, pod_id: str) -> 
 
 def test_the_session_says_that_it_is_terminated(shell: InteractiveShell, pod_id: str) -> None:
     assert f"{pod_id}: terminated" in str(bundle_of(session_now())["text/plain"])
+
+
+def test_all_about_it_can_still_be_read(shell: InteractiveShell, pod_id: str) -> None:
+    text = str(worth(shell, f"%autopod status {pod_id}"))
+    about, jobs = text.split("\nJobs\n")
+    assert about.startswith(f"Pod\n  {pod_id}: terminated")
+    assert "so far" in about
+    assert f"called {session_now().snapshot.pods[pod_id].name} at local" in about
+    assert jobs.splitlines()[0].startswith("  one: done")
+
+
+def test_a_pod_that_there_never_was_has_no_status(shell: InteractiveShell, pod_id: str) -> None:
+    assert refusal(shell, "%autopod status nobody") == ("UsageError: No pod 'nobody'. `%autopod status` names them.")
+    assert f"Did you mean {pod_id!r}?" in refusal(shell, f"%autopod status {pod_id}0")
+    assert (
+        refusal(shell, f"%autopod status {pod_id} --json")
+        == "UsageError: --json tells of everything: leave out the pod."
+    )
