@@ -25,7 +25,12 @@ def _line(row: dict[str, Any]) -> str:
         return f"| `{row['name']}` | – | – | **not measured** | {note} |\n"
     verdict = "" if row["ok"] else "**missed**"
     unit = f" {row['unit']}" if row["unit"] else ""
-    return f"| `{row['name']}` | {row['value']:,.4g}{unit} | {row['sense']} {row['aim']:,.4g} | {verdict} | {note} |\n"
+    value, aim = _number(row["value"]), _number(row["aim"])
+    return f"| `{row['name']}` | {value}{unit} | {row['sense']} {aim} | {verdict} | {note} |\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def with_table(text: str, rows: Sequence[dict[str, Any]]) -> str:
