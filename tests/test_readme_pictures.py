@@ -19,7 +19,7 @@ def pictures() -> dict[str, str]:
 
 
 def test_each_picture_is_there_and_each_that_is_there_is_shown() -> None:
-    kept = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "shots").iterdir()}
+    kept = {path.relative_to(ROOT).as_posix() for path in (ROOT / "notebooks" / "shots").iterdir()}
     assert kept == set(pictures())
     assert len(kept) >= 5
 

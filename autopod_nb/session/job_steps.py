@@ -133,15 +133,15 @@ def step_failed(step: Step, message: StepFailed) -> None:
 
 def post_again(step: Step, job: JobData, why: str) -> None:
     """Back into the queue after an attempt that did not come as far as to run, and does not count for that."""
-    if job.line_faults < _LINE_FAULTS:
-        give_back(step, replace(job, line_faults=job.line_faults + 1), why)
+    if job.uncounted < _LINE_FAULTS:
+        give_back(step, replace(job, uncounted=job.uncounted + 1), why)
     else:
         try_again(step, job, why)
 
 
 def try_again(step: Step, job: JobData, why: str) -> None:
     """Back into the queue with a new attempt number, as often as the rules allow; then the end."""
-    tries = job.attempt - job.line_faults
+    tries = job.attempt - job.uncounted
     if job.state not in (*ON_THE_SERVER, JobState.COLLECTING) or tries >= step.rules.attempts:
         fail(step, job, f"{why} It was tried {job.attempt} times: run it again when the pod works.")
     else:

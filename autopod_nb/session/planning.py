@@ -66,13 +66,8 @@ def make_plan(request: PodRequest, offers: Sequence[Offer], settings: Settings) 
         UsageError: no such GPU is known, or none is left of those wishes.
         NoCapacity: nothing of it is to be had now.
     """
-    if not offers:
-        raise NoCapacity(f"Nothing is offered for {_wishes(request, settings)}; ask for less, or something else.")
     limit = settings.session_limit_usd if request.session_limit_usd is None else request.session_limit_usd
-    idle_minutes = settings.idle_minutes if request.idle_minutes is None else request.idle_minutes
-    _require_positive("--max-cost", limit)
-    _require_positive("--idle-minutes", idle_minutes)
-    chosen, notes = _choose(request, _fitting(request, offers, settings), settings.gpu_preferences)
+    chosen, notes, idle_minutes = _choices(request, offers, settings, limit)
     hourly_usd = [offer.price_per_hour_usd * request.pods for offer in chosen]
     if limit is not None and limit * _MINUTES_AN_HOUR < hourly_usd[0]:
         least = (hourly_usd[0] / _MINUTES_AN_HOUR).quantize(_CENT, rounding=ROUND_UP)
@@ -114,13 +109,8 @@ def make_fleet_plan(
         UsageError: no such GPU is known, or none is left of those wishes.
         NoCapacity: nothing of it is to be had now.
     """
-    if not offers:
-        raise NoCapacity(f"Nothing is offered for {_wishes(request, settings)}; ask for less, or something else.")
-    idle_minutes = settings.idle_minutes if request.idle_minutes is None else request.idle_minutes
-    _require_positive("--max-cost", limit_usd)
-    _require_positive("--idle-minutes", idle_minutes)
     _require_positive("--budget", wish.budget_usd)
-    chosen, notes = _choose(request, _fitting(request, offers, settings), settings.gpu_preferences)
+    chosen, notes, idle_minutes = _choices(request, offers, settings, limit_usd)
     chosen = chosen[:_MOST_OFFERS]
     ceiling = settings.confirm_above_usd_per_hour
     asks = chosen[0].kind is MoneyKind.REAL and not wish.yes  # nobody need be asked about money that is not real
@@ -176,6 +166,22 @@ def _fitting(request: PodRequest, offers: Sequence[Offer], settings: Settings) -
             f" {least.price_per_hour_usd}: raise --max-price."
         )
     return cheap
+
+
+def _choices(
+    request: PodRequest, offers: Sequence[Offer], settings: Settings, limit_usd: Decimal | None
+) -> tuple[list[Offer], tuple[str, ...], Decimal]:
+    """What fits the wishes, in the order in which it is tried; lines for the person; the idle minutes.
+
+    Raises:
+        UsageError, NoCapacity: as :func:`make_plan`.
+    """
+    if not offers:
+        raise NoCapacity(f"Nothing is offered for {_wishes(request, settings)}; ask for less, or something else.")
+    idle_minutes = settings.idle_minutes if request.idle_minutes is None else request.idle_minutes
+    _require_positive("--max-cost", limit_usd)
+    _require_positive("--idle-minutes", idle_minutes)
+    return *_choose(request, _fitting(request, offers, settings), settings.gpu_preferences), idle_minutes
 
 
 def _choose(

@@ -88,8 +88,8 @@ def _leave_jobs(step: Step, pod: PodData, why: str, *, but: Sequence[str] = ()) 
             _give_up(step, job, why)
         elif pod.ending is not None:
             job_steps.give_back(step, job, _sentence(why))
-        elif pod.offer.spot and job.line_faults < _OUTBID:
-            job_steps.give_back(step, replace(job, line_faults=job.line_faults + 1), _sentence(why))
+        elif pod.offer.spot and job.uncounted < _OUTBID:
+            job_steps.give_back(step, replace(job, uncounted=job.uncounted + 1), _sentence(why))
         else:
             job_steps.try_again(step, job, _sentence(why))
     forsake(step, step.pods[pod.pod_id], why)

@@ -141,7 +141,7 @@ class JobData:
     state: JobState = JobState.QUEUED
     recorded: bool = False
     attempt: int = 1
-    line_faults: int = 0  # attempts that ended on their way up, for the line: nothing ran, so they do not count
+    uncounted: int = 0  # attempts that do not count: the line broke on their way up, or their spot pod was taken
     pod_id: str | None = None
     taken: Moment | None = None
     posted: bool = False

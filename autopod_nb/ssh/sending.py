@@ -17,7 +17,7 @@ from autopod_nb.ssh.line import SshConnection, quote
 from autopod_nb.ssh.pace import Pace
 from autopod_nb.ssh.pod_shell import PARTS
 from autopod_nb.ssh.send_plan import Bundle, Piece, part_of
-from autopod_nb.ssh.shell import BLOCK_BYTES, Shell, put, take
+from autopod_nb.ssh.shell import BLOCK_BYTES, Shell, put, stretch, take
 from autopod_nb.threads import ServiceThread
 
 _CHUNK_BYTES = 4 * ((32 << 10) - 64)  # four packets of OpenSSH's size, filled to the last byte as paramiko cuts them
@@ -112,10 +112,7 @@ class Sending:
                 digest.update(block)
                 yield block, len(block)
 
-        if arrived:
-            words = f"{_write(piece, arrived)} && {_read(piece)} | sum_"
-        else:
-            words = put(part_of(piece.content), piece.start, piece.length)
+        words = put(part_of(piece.content), piece.start, arrived, piece.length)
         command = f"cd -- {quote(self._parts)} && {words}"
         found = shell.run(command, self._pace, rest())
         if found.status != 0:
@@ -127,7 +124,8 @@ class Sending:
 
         What has not come reads as zeros there, so that counting the others says how far it came, whatever cut it.
         """
-        command = f"cd -- {quote(self._parts)} && {_read(piece)} | LC_ALL=C tr -d '\\000' | wc -c"
+        words = stretch(part_of(piece.content), piece.start, piece.length)
+        command = f"cd -- {quote(self._parts)} && {words} | LC_ALL=C tr -d '\\000' | wc -c"
         count = int(shell.run(command, self._pace).output.decode(errors="replace").strip() or 0)
         arrived = 0
         file.seek(piece.start)
@@ -144,19 +142,6 @@ class Sending:
         found = shell.run(command, self._pace, _archive(bundle))
         if found.status != 0:
             raise TransferError(f"The files cannot be written on the pod: {found.complaint}")
-
-
-def _write(piece: Piece, arrived: int) -> str:
-    """Words that put the rest of a piece where it belongs in the part, which may have any length before."""
-    first = (piece.start + arrived) // BLOCK_BYTES
-    seek = f"dd bs={BLOCK_BYTES} seek={first} count=0 conv=notrunc </dev/null"
-    return f"{{ {seek} && {take(piece.length - arrived)}; }} 1<>{quote(part_of(piece.content))}"
-
-
-def _read(piece: Piece) -> str:
-    """Words that print the piece as it lies in the part."""
-    first, blocks = piece.start // BLOCK_BYTES, -(-piece.length // BLOCK_BYTES)
-    return f"dd if={quote(part_of(piece.content))} bs={BLOCK_BYTES} skip={first} count={blocks} 2>/dev/null"
 
 
 def _archive(bundle: Bundle) -> Iterator[tuple[bytes, int]]:

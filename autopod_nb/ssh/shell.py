@@ -45,32 +45,37 @@ _TAKE = (
     "perl -e '($n, $block) = @ARGV; while ($n > 0) { $r = sysread(STDIN, $b, $n < $block ? $n : $block) or last; "
     'syswrite(STDOUT, $b, $r) == $r or die "$!\\n"; $n -= $r }\' "$1" $block; }; fi; '
 )
-# Writes so many bytes of the input into a file from a byte on, and prints the SHA-256 of what it wrote. Where there is
-# Python one process does it; else it is copied and then read again, which is nearly three times the work.
+# Writes the rest of a stretch of a file from the input, and prints the SHA-256 of the stretch as it lies there. Where
+# there is Python one process does both; else each goes through a pipe.
 _PUT_PROGRAM = """
 import hashlib, os, sys
-left, digest = int(sys.argv[3]), hashlib.sha256()
-file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o666)
-os.lseek(file, int(sys.argv[2]), os.SEEK_SET)
+start, arrived, length = map(int, sys.argv[2:])
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o666)
+os.lseek(file, start + arrived, os.SEEK_SET)
+left = length - arrived
 while left:
     data = os.read(0, min(left, 1 << 18))
     if not data:
         sys.exit("the input ended too soon")
     left -= len(data)
-    digest.update(data)
     while data:
         data = data[os.write(file, data):]
-os.close(file)
+os.lseek(file, start, os.SEEK_SET)
+digest, left = hashlib.sha256(), length
+while left and (data := os.read(file, min(left, 1 << 18))):
+    left -= len(data)
+    digest.update(data)
 print(digest.hexdigest())
 """
 _PUT = (
     'python=$(python3 -I -S -c "import sys; print(sys.executable)" 2>/dev/null); '  # itself, and no wrapper of it
     'if [ -n "$python" ]; then put_() { '
-    f'"$python" -I -S -c {quote(_PUT_PROGRAM)} "$1" "$2" "$3"; }}; else put_() {{ '
-    f'{{ dd bs=$block seek=$(($2 / block)) count=0 conv=notrunc </dev/null && take_ $3; }} 1<>"$1" && '
-    'dd if="$1" bs=$block skip=$(($2 / block)) count=$((($3 + block - 1) / block)) 2>/dev/null | sum_; }; fi; '
+    f'"$python" -I -S -c {quote(_PUT_PROGRAM)} "$@"; }}; else put_() {{ '
+    "{ dd bs=$block seek=$((($2 + $3) / block)) count=0 conv=notrunc </dev/null && take_ $(($4 - $3)); } "
+    '1<>"$1" && stretch_ "$1" "$2" "$4" | sum_; }; fi; '
 )
-_TOOLS = _TAKE + SUM + MARK + _PUT
+_STRETCH = 'stretch_() { dd if="$1" bs=$block skip=$(($2 / block)) count=$((($3 + block - 1) / block)) 2>/dev/null; }; '
+_TOOLS = _TAKE + SUM + MARK + _STRETCH + _PUT
 # Reads ``TOKEN LENGTH``, the command, and what the command itself reads, which must be all that was announced to it.
 # After a command that failed nobody knows where the next one begins, so that is the end; the token is one more guard.
 _LOOP = _TOOLS + (
@@ -81,15 +86,21 @@ _LOOP = _TOOLS + (
 _DD_REPORT = re.compile(r" records (in|out)$| copied[ ,]| bytes transferred ")
 
 
-def put(name: str, start: int, length: int) -> str:
-    """Words that write *length* bytes of the shell's input into a file, and print the SHA-256 of what was written.
+def put(name: str, start: int, arrived: int, length: int) -> str:
+    """Words that write the rest of a stretch of a file from the shell's input, and print the SHA-256 of the stretch.
 
     Args:
-        name: of the file, which is made if it is not there.
+        name: of the file, which is made if it is not there and may have any length before.
         start: byte in the file, a multiple of :data:`BLOCK_BYTES`.
-        length: bytes.
+        arrived: bytes of the stretch that are there already, a multiple of it, too.
+        length: bytes of the stretch.
     """
-    return f"put_ {quote(name)} {start} {length}"
+    return f"put_ {quote(name)} {start} {arrived} {length}"
+
+
+def stretch(name: str, start: int, length: int) -> str:
+    """Words that print a stretch of a file, up to the end of its last block."""
+    return f"stretch_ {quote(name)} {start} {length}"
 
 
 def take(count: int) -> str:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,9 +18,7 @@ from PIL import Image
 
 from autopod_nb.clock import Clock
 from autopod_nb.comfyui.client import ComfyClient
-from autopod_nb.models.pod import PodRecord
-from autopod_nb.providers.local import LocalProvider
-from tests.bench.run import ROOT
+from tests.fakes.relayed import Relayed, RelayProcess
 from tests.session.live import REAL
 
 _A40_STEP_S = 0.18
@@ -30,7 +26,7 @@ _WAIT_S = 10.0
 SAVER = "3"
 
 
-class DelayedPods(LocalProvider):
+class DelayedPods(Relayed[RelayProcess]):
     """The local provider, with a relay on the way to each pod's SSH server, in a process of its own.
 
     Args:
@@ -40,32 +36,7 @@ class DelayedPods(LocalProvider):
     """
 
     def __init__(self, folder: Path, *, clock: Clock, delay_ms: float) -> None:
-        super().__init__(folder, clock=clock)
-        self._delay_ms = delay_ms
-        self._relays: dict[str, tuple[subprocess.Popen[str], int]] = {}
-        self._making = threading.Lock()
-
-    def describe(self, provider_id: str) -> PodRecord:
-        record = super().describe(provider_id)
-        if record.address is None:
-            return record
-        with self._making:
-            if provider_id not in self._relays:
-                self._relays[provider_id] = self._start(record.address.port)
-        return replace(record, address=replace(record.address, port=self._relays[provider_id][1]))
-
-    def _start(self, port: int) -> tuple[subprocess.Popen[str], int]:
-        command = [sys.executable, "-m", "tests.fakes.relay", str(port), str(self._delay_ms)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        assert process.stdout is not None
-        return process, int(process.stdout.readline())
-
-    def close(self) -> None:
-        super().close()
-        for process, _ in self._relays.values():
-            with process:
-                assert process.stdin is not None
-                process.stdin.close()
+        super().__init__(folder, clock=clock, make_way=lambda address: RelayProcess(address.port, delay_ms))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.bench import pipeline, pipeline_sweep
+from tests.bench import noise, pipeline, pipeline_sweep
 from tests.bench.pipeline_line import Work
 
 _LITTLE = Work(megabytes=0.2, seconds=0.4)
@@ -58,4 +58,4 @@ def test_the_same_file_twice_is_no_sweep(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"same")
     (tmp_path / "b.png").write_bytes(b"same")
     with pytest.raises(RuntimeError, match="1 different files"):
-        pipeline_sweep._count(tmp_path, 2)
+        noise.count_pictures(tmp_path, 2)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import os
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,8 +16,9 @@ from pathlib import Path
 from autopod_nb.clock import SystemClock
 from autopod_nb.ssh.connection import HostKeyPin, SshConnection, SshTarget, connect
 from autopod_nb.ssh.keys import load_key, own_key_path, public_line
+from tests.fakes.relayed import RelayProcess
+from tests.providers.ssh_host_account import SSHD, free_port, start_openssh
 
-_SSHD = Path("/usr/sbin/sshd")
 _ROOT = Path(__file__).resolve().parents[2]
 _CIPHER = "aes128-gcm@openssh.com"
 _WITHIN_S = 20.0
@@ -52,7 +51,7 @@ class Server:
     @contextlib.contextmanager
     def forward(self, remote_port: int) -> Iterator[int]:
         """``ssh -L``: a local port that leads to the server's one."""
-        port = _free_port()
+        port = free_port()
         command = ["ssh", *self.options(), "-N", "-o", "ExitOnForwardFailure=yes", "-p", str(self.port)]
         command += ["-L", f"127.0.0.1:{port}:127.0.0.1:{remote_port}", f"{getpass.getuser()}@127.0.0.1"]
         with subprocess.Popen(command) as process:
@@ -74,63 +73,21 @@ def running(delay_ms: float = 0, *settings: str) -> Iterator[Server]:
     Raises:
         RuntimeError: a program that is compared with is not here.
     """
-    missing = [name for name in ("ssh", "scp", "ssh-keygen", str(_SSHD)) if shutil.which(name) is None]
+    missing = [name for name in ("ssh", "scp", "ssh-keygen", str(SSHD)) if shutil.which(name) is None]
     if missing:
         raise RuntimeError(f"not installed: {', '.join(missing)}; apt-get install openssh-client openssh-server")
     with tempfile.TemporaryDirectory(prefix="autopod-bench-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
-        port, key_path = _start_sshd(folder, settings, stack)
+        key_path = own_key_path(folder / "home")
+        public_key = public_line(load_key(key_path))
+        server = start_openssh(folder / "sshd", public_key, [f"Ciphers {_CIPHER}", *settings])
+        stack.callback(server.close)
+        port = server.port
         if delay_ms:
-            port = _start_line(port, delay_ms, stack)
+            line = RelayProcess(port, delay_ms)
+            stack.callback(line.close)
+            port = line.port
         yield Server(folder, port, key_path)
-
-
-def _start_sshd(folder: Path, settings: Sequence[str], stack: contextlib.ExitStack) -> tuple[int, Path]:
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    key_path = own_key_path(folder / "home")
-    (folder / "authorized_keys").write_text(public_line(load_key(key_path)) + "\n")
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host_key"], check=True)
-    port = _free_port()
-    more = "\n".join(settings)
-    (folder / "sshd_config").write_text(f"""
-        ListenAddress 127.0.0.1:{port}
-        HostKey {folder}/host_key
-        PidFile none
-        AuthorizedKeysFile {folder}/authorized_keys
-        Ciphers {_CIPHER}
-        UsePAM no
-        StrictModes no
-        PermitRootLogin prohibit-password
-        PasswordAuthentication no
-        KbdInteractiveAuthentication no
-        Subsystem sftp internal-sftp
-        {more}
-    """)
-    log = stack.enter_context((folder / "log").open("wb"))
-    process = stack.enter_context(
-        subprocess.Popen([str(_SSHD), "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log)
-    )
-    stack.callback(process.terminate)
-    _wait_for(port)
-    return port, key_path
-
-
-def _start_line(port: int, delay_ms: float, stack: contextlib.ExitStack) -> int:
-    command = [sys.executable, "-m", "tests.fakes.relay", str(port), str(delay_ms)]
-    process = stack.enter_context(
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT)
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    stack.callback(process.stdin.close)
-    return int(process.stdout.readline())
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int) -> None:

@@ -11,7 +11,7 @@ from tests.browser.lab import ROOT
 
 PREFIX = "readme-"
 TAKEN = ROOT / "demo-output" / "shots"
-KEPT = ROOT / "docs" / "shots"
+KEPT = ROOT / "notebooks" / "shots"
 _WIDEST, _HIGHEST = 880, 720
 _COLOURS = 256
 

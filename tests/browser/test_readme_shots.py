@@ -1,6 +1,6 @@
 """The pictures of the README, taken of the real thing in the light theme, each when what it is to show is there.
 
-``python -m tests.browser.keep_shots`` makes them small and puts them into ``docs/shots``.
+``python -m tests.browser.keep_shots`` makes them small and puts them into ``notebooks/shots``.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ class Relay:
         host, _, port = url.removeprefix("http://").partition(":")
         self._target = (host, int(port))
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         self.refuse = False
         self.accepted = 0
         self._flowing = threading.Event()

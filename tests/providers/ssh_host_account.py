@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -37,12 +38,13 @@ class OpenSsh:
         self.process.wait(_WITHIN_S)
 
 
-def start_openssh(folder: Path, public_key: str) -> OpenSsh:
+def start_openssh(folder: Path, public_key: str, settings: Sequence[str] = ()) -> OpenSsh:
     """Start a server and wait until it answers.
 
     Args:
         folder: for its files; made.
         public_key: the line of ``authorized_keys``.
+        settings: more lines for its configuration.
     """
     folder.mkdir(parents=True)
     if os.geteuid() == 0:
@@ -50,6 +52,7 @@ def start_openssh(folder: Path, public_key: str) -> OpenSsh:
     (folder / "authorized_keys").write_text(public_key + "\n")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "host_key"], check=True, timeout=20)
     port = free_port()
+    more = "\n".join(settings)
     (folder / "sshd_config").write_text(f"""
         ListenAddress 127.0.0.1:{port}
         HostKey {folder}/host_key
@@ -61,6 +64,7 @@ def start_openssh(folder: Path, public_key: str) -> OpenSsh:
         PasswordAuthentication no
         KbdInteractiveAuthentication no
         Subsystem sftp internal-sftp
+        {more}
     """)
     command = [str(SSHD), "-D", "-e", "-f", str(folder / "sshd_config")]
     with (folder / "log").open("wb") as log:

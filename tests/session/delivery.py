@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,12 @@ from PIL import Image
 from autopod_nb.clock import Clock, Deadline
 from autopod_nb.comfyui.client import ComfyClient
 from autopod_nb.models.job import JobState
-from autopod_nb.models.pod import PodRecord, PodState
+from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import JobView
-from autopod_nb.providers.local import LocalProvider
 from autopod_nb.session.handle import Job
 from autopod_nb.storage.ledger import Ledger
 from tests.fakes.relay import Line, Relay, clock_s
+from tests.fakes.relayed import Relayed
 from tests.session.live import REAL, Live
 from tests.session.stall import StallWatch
 
@@ -82,28 +82,11 @@ GRAPHS: dict[str, dict[str, Any]] = {
 }
 
 
-class FaultyLines(LocalProvider):
+class FaultyLines(Relayed[Relay]):
     """The local provider, with a relay on the way to each pod's SSH server. It tells where the relay is now."""
 
-    def __init__(self, folder: Path, *, clock: Clock, delay_s: float = DELAY_S) -> None:
-        super().__init__(folder, clock=clock)
-        self.relays: dict[str, Relay] = {}
-        self._delay_s = delay_s
-        self._making = threading.Lock()
-
-    def describe(self, provider_id: str) -> PodRecord:
-        record = super().describe(provider_id)
-        if record.address is None:
-            return record
-        with self._making:
-            if provider_id not in self.relays:
-                self.relays[provider_id] = Relay(record.address.port, delay_s=self._delay_s)
-        return replace(record, address=replace(record.address, port=self.relays[provider_id].port))
-
-    def close(self) -> None:
-        super().close()
-        for relay in self.relays.values():
-            relay.close()
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        super().__init__(folder, clock=clock, make_way=lambda address: Relay(address.port, delay_s=DELAY_S))
 
 
 def faulty_lines(folder: Path, clock: Clock) -> FaultyLines:

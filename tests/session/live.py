@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from autopod_nb.clock import Clock, Deadline, FileClock, SystemClock
 from autopod_nb.config import read_settings
 from autopod_nb.jobs.spec import make_spec
 from autopod_nb.models.job import JobSpec, JobState
-from autopod_nb.models.pod import PodRecord, PodState
+from autopod_nb.models.pod import PodState
 from autopod_nb.models.snapshot import JobView, PodView, Snapshot
 from autopod_nb.providers.base import Provider
 from autopod_nb.providers.local import LocalProvider
@@ -24,6 +23,7 @@ from autopod_nb.session.commands import PodRequest
 from autopod_nb.session.handle import Job
 from autopod_nb.session.manager import Session
 from tests.comfyui.servers import Relay
+from tests.fakes.relayed import Relayed
 from tests.session.graphs import GRAPHS
 
 WITHIN_S = 30.0
@@ -198,28 +198,11 @@ def threads_of_ours() -> list[str]:
     return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("autopod"))
 
 
-class RelayedProvider(LocalProvider):
+class RelayedProvider(Relayed[Relay]):
     """The local provider, with a relay that a test can cut on the way to each pod's SSH server."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
-        super().__init__(folder, clock=clock)
-        self.relays: dict[str, Relay] = {}
-        self._making = threading.Lock()
-
-    def describe(self, provider_id: str) -> PodRecord:
-        record = super().describe(provider_id)
-        if record.address is None:
-            return record
-        with self._making:
-            if provider_id not in self.relays:
-                self.relays[provider_id] = Relay(f"http://{record.address.host}:{record.address.port}")
-        port = int(self.relays[provider_id].url.rpartition(":")[2])
-        return replace(record, address=replace(record.address, port=port))
-
-    def close(self) -> None:
-        super().close()
-        for relay in self.relays.values():
-            relay.close()
+        super().__init__(folder, clock=clock, make_way=lambda address: Relay(f"http://{address.host}:{address.port}"))
 
 
 def kill(pid: int, number: int) -> None:

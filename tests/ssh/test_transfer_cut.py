@@ -17,7 +17,7 @@ from autopod_nb.clock import Deadline, SystemClock
 from autopod_nb.errors import SshError, TransferError
 from autopod_nb.ssh import sending
 from autopod_nb.ssh.connection import SshConnection, connect
-from autopod_nb.ssh.content import Content, Stamp
+from autopod_nb.ssh.content import Content, Stamp, content_of
 from autopod_nb.ssh.keys import load_key
 from autopod_nb.ssh.lanes import LANES
 from autopod_nb.ssh.pace import Pace
@@ -92,6 +92,20 @@ def test_zeros_in_a_file_are_no_sign_that_it_ended(pod: LivePod, tmp_path: Path)
         _cut_upload(pod, line, [path], folder, after=7_000_000)
         (remote,), _ = _upload(pod, line, [path], folder)
     assert Path(remote).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("kept", [5_000_001, 9_000_000, 13_000_000])
+def test_stretches_that_go_on_at_the_same_time_leave_each_other_alone(pod: LivePod, tmp_path: Path, kept: int) -> None:
+    """All of them are written into one part, of which the beginning is there; zeros may be missing at its end."""
+    path, folder = tmp_path / "big.bin", f"{pod.folder}/{tmp_path.name}"
+    with Relay(pod.facts["ssh_port"]) as line:
+        for number in range(10):
+            path.write_bytes(os.urandom(kept - 300_000) + bytes(600_000) + os.urandom(16_000_000 - kept))
+            part = Path(folder) / PARTS / content_of(path).mark
+            part.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(path.read_bytes()[:kept].rstrip(b"\0"))
+            (remote,), _ = _upload(pod, line, [path], folder)
+            assert Path(remote).read_bytes() == path.read_bytes(), number
 
 
 def test_of_many_small_files_those_that_arrived_are_not_sent_again(pod: LivePod, tmp_path: Path) -> None:
