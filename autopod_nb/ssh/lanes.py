@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from weakref import WeakKeyDictionary
 
 from autopod_nb.errors import SshError
 from autopod_nb.ssh.line import SshConnection
+from autopod_nb.ssh.pace import Pace
 from autopod_nb.ssh.shell import Shell
 from autopod_nb.ssh.stream import translated
 
 LANES = 4
 """At once over one connection. OpenSSH opens 10 sessions at most, and gives each a window of 2 MiB."""
 
+_QUESTIONS = 3
 _LOOK_S = 0.1  # how long it may take to see that nobody wants the file any more
 _lanes: WeakKeyDictionary[SshConnection, Lanes] = WeakKeyDictionary()  # which must not hold their connections
 _guard = threading.Lock()
@@ -35,6 +38,7 @@ class Lanes:
         self._most = LANES
         self._changed = threading.Condition()
         self._turns: dict[str, threading.Lock] = {}
+        self._delay_s: float | None = None
 
     @contextlib.contextmanager
     def shell(self, connection: SshConnection, check: Callable[[], None]) -> Iterator[Shell]:
@@ -92,6 +96,22 @@ class Lanes:
                     return None
                 self._changed.wait(_LOOK_S)
             check()
+
+    def delay_s(self, connection: SshConnection, pace: Pace) -> float:
+        """How long the shortest question takes, there and back, in seconds; asked once.
+
+        Raises:
+            SshError, TransferError: as :meth:`shell`.
+        """
+        if self._delay_s is None:
+            took_s = []
+            with self.shell(connection, pace.check) as shell:
+                for _ in range(_QUESTIONS):
+                    begin_s = time.perf_counter()
+                    shell.run(":", pace)
+                    took_s.append(time.perf_counter() - begin_s)
+            self._delay_s = min(took_s)
+        return self._delay_s
 
     @contextlib.contextmanager
     def turn(self, paths: Collection[str], check: Callable[[], None]) -> Iterator[None]:

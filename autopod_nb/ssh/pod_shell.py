@@ -16,6 +16,8 @@ from autopod_nb.ssh.shell import MARK, SUM, Answer, take
 PARTS = ".autopod-parts"
 """Folder of what is not whole yet, in the folder that files go to, so that a rename gives them their place."""
 
+# Parts that nobody went on with for three days; a network volume is paid by its size.
+_FORGET = f"{{ find {PARTS} -type f -mtime +2 -exec rm -f -- '{{}}' ';' 2>/dev/null; true; }}"
 _FEW_BYTES = 4096  # of words, that fit into the command itself
 _MARKED = re.compile(r"(?P<name>[^|]*)\|(?P<text>(?P<size>\d+)\|.*)")
 _SUMMED = re.compile(r"([0-9a-f]{64}) [ *](.*)")
@@ -51,13 +53,13 @@ class PodShell:
     def enter(
         self, folder: str, names: Sequence[str], parts: Sequence[str], pace: Pace, *, sizes: Iterable[int] = ()
     ) -> tuple[dict[str, Mark], set[int]]:
-        """Make the folder if need be, and look for files in it and in its :data:`PARTS`.
+        """Make the folder if need be, and look for files in it and in its :data:`PARTS`, where old ones are removed.
 
         Returns:
             Name, or PARTS and name, → mark of what is there; and of the *sizes* those that some file in the folder has.
         """
         asked = [*names, *(f"{PARTS}/{name}" for name in parts)]
-        before = f"mkdir -p -- {quote(f'{folder}/{PARTS}')} && cd -- {quote(folder)}"
+        before = f"mkdir -p -- {quote(f'{folder}/{PARTS}')} && cd -- {quote(folder)} && {_FORGET}"
         for size in set(sizes):
             before += f" && find . -maxdepth 1 -type f -size {size}c -exec echo '|{size}' ';'"
         found = self._ask(before, 'named_ "$@" 2>/dev/null; true', asked, pace)

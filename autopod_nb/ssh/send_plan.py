@@ -30,6 +30,11 @@ class Piece:
     length: int
     begun: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the file."""
+        return self.length == self.content.size
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -48,18 +53,25 @@ def part_of(content: Content) -> str:
     return content.name if is_small(content) else content.mark
 
 
-def plan(contents: Sequence[Content], begun: frozenset[str]) -> list[Piece | Bundle]:
+def plan(contents: Sequence[Content], begun: frozenset[str], *, divided: bool = True) -> list[Piece | Bundle]:
     """Divide files into what one channel carries at a time, large ones first.
 
     Args:
         contents: the files.
-        begun: parts of which a beginning may be there; they are not bundled, so that it counts.
+        begun: parts of which something may be there, in pieces; they are not bundled, so that it counts.
+        divided: whether several channels carry more than one; else a file that has not begun goes as a whole.
     """
     large: list[Content] = []
     small: list[Content] = []
     for each in contents:
         (small if is_small(each) and part_of(each) not in begun else large).append(each)
-    return [*(piece for each in large for piece in _pieces(each, begun=part_of(each) in begun)), *_bundles(small)]
+    pieces: list[Piece] = []
+    for each in large:
+        if (has_begun := part_of(each) in begun) or divided:
+            pieces += _pieces(each, begun=has_begun)
+        else:
+            pieces.append(Piece(each, 0, each.size, begun=False))
+    return [*pieces, *_bundles(small)]
 
 
 def _pieces(content: Content, *, begun: bool) -> Iterator[Piece]:

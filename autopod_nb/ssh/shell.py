@@ -45,26 +45,39 @@ _TAKE = (
     "perl -e '($n, $block) = @ARGV; while ($n > 0) { $r = sysread(STDIN, $b, $n < $block ? $n : $block) or last; "
     'syswrite(STDOUT, $b, $r) == $r or die "$!\\n"; $n -= $r }\' "$1" $block; }; fi; '
 )
-# Writes the rest of a stretch of a file from the input, and prints the SHA-256 of the stretch as it lies there. Where
-# there is Python one process does both; else each goes through a pipe.
+# Writes the rest of a stretch of a file from the input, and prints the SHA-256 of the whole stretch. Where there is
+# Python one process does both at once, and makes the pipe as long as Linux allows (1031, F_SETPIPE_SZ), so that who
+# decrypts need not wait for it after each 64 KiB; else what was written is read again.
 _PUT_PROGRAM = """
-import hashlib, os, sys
+import fcntl, hashlib, os, queue, sys, threading
 start, arrived, length = map(int, sys.argv[2:])
-file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o666)
-os.lseek(file, start + arrived, os.SEEK_SET)
-left = length - arrived
-while left:
-    data = os.read(0, min(left, 1 << 18))
-    if not data:
-        sys.exit("the input ended too soon")
-    left -= len(data)
+try:
+    fcntl.fcntl(0, 1031, 1 << 20)
+except OSError:
+    pass
+file, digest, blocks = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o666), hashlib.sha256(), queue.Queue(8)
+def take(source, left):
+    while left:
+        data = os.read(source, min(left, 1 << 18))
+        if not data and source == 0:
+            sys.exit("the input ended too soon")
+        data = data or bytes(os.write(file, bytes(min(left, 1 << 18))))  # zeros that have not come yet
+        left -= len(data)
+        blocks.put(data)
+        yield data
+def count():
+    while data := blocks.get():
+        digest.update(data)
+counting = threading.Thread(target=count, daemon=True)
+counting.start()
+os.lseek(file, start, os.SEEK_SET)
+for data in take(file, arrived):
+    pass
+for data in take(0, length - arrived):
     while data:
         data = data[os.write(file, data):]
-os.lseek(file, start, os.SEEK_SET)
-digest, left = hashlib.sha256(), length
-while left and (data := os.read(file, min(left, 1 << 18))):
-    left -= len(data)
-    digest.update(data)
+blocks.put(b"")
+counting.join()
 print(digest.hexdigest())
 """
 _PUT = (

@@ -78,8 +78,9 @@ class PodFiles:
     ) -> list[str]:
         """Bring local files into a folder of the pod, as far as their content is not on the pod yet.
 
-        They travel at the same time, large ones in several streams. Each goes to :data:`PARTS` first, where what has
-        come is kept for the next attempt, is verified there by SHA-256, and is then renamed to :func:`remote_name`.
+        They travel at the same time, large ones in several streams where the line has delay. Each goes to
+        :data:`PARTS` first, where what has come is kept for the next attempt, is verified there by SHA-256, and is then
+        renamed to :func:`remote_name`.
 
         Args:
             paths: the local files.

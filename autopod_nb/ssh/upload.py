@@ -21,6 +21,7 @@ from autopod_nb.threads import ServiceThread
 
 _SOURCES_TRIED = 3
 _JOIN_S = 20.0
+_FAR_S = 0.01  # there and back: what OpenSSH lets be on its way in one channel does 200 MiB/s then
 
 Wanted = Mapping[str, Content]
 """Name on the pod → what is to be there."""
@@ -42,6 +43,7 @@ class Upload:
         self._index = index
         self._folder = folder
         self._pace = pace
+        self._divided = True
 
     def run(self, contents: Sequence[Content]) -> None:
         """Bring these.
@@ -50,7 +52,9 @@ class Upload:
             TransferError, SshError: as :meth:`~autopod_nb.ssh.transfer.PodFiles.upload_all`.
         """
         unread = {each.mark: each for each in contents if not (is_small(each) or each.is_read)}
-        turn = lanes_of(self._connection).turn
+        lanes = lanes_of(self._connection)
+        self._divided = not all(map(is_small, contents)) and lanes.delay_s(self._connection, self._pace) > _FAR_S
+        turn = lanes.turn
         with turn([self._path(mark) for mark in unread], self._pace.check):
             early = {mark: each for mark, each in unread.items() if not each.is_read}  # somebody else may have read it
             laid = self._send_early(early) if early else set()
@@ -130,7 +134,7 @@ class Upload:
         whole = [each for size, each in parts.values() if size == each.size and is_small(each)]
         self._pace.step(sum(each.size for each in whole))
         begun = frozenset(part for part, (size, each) in parts.items() if 0 < size <= each.size)
-        tasks = plan([each for each in contents if each not in whole], begun)
+        tasks = plan([each for each in contents if each not in whole], begun, divided=self._divided)
         Sending(self._connection, self._folder, self._pace).run(tasks)
         for each in contents:
             each.check()

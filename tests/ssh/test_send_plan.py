@@ -28,6 +28,13 @@ def test_one_large_file_keeps_every_lane_busy() -> None:
     assert len(_planned([40 * _MIB])) == 8
 
 
+def test_over_a_near_line_a_large_file_is_one_stream_unless_it_has_begun() -> None:
+    contents = [_content(number, size) for number, size in enumerate([256 * _MIB, 100_000, 256 * _MIB])]
+    tasks = plan(contents, frozenset({part_of(contents[2])}), divided=False)
+    assert [isinstance(task, Piece) and task.is_whole for task in tasks] == [True, *[False] * 9]
+    assert [task.begun for task in tasks if isinstance(task, Piece)] == [False, *[True] * 8]
+
+
 def test_many_small_files_are_as_many_archives_as_there_are_lanes() -> None:
     bundles = _planned([100_000] * 200)
     assert all(isinstance(each, Bundle) for each in bundles)

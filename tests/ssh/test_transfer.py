@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -166,6 +167,18 @@ def test_a_whole_part_that_was_not_renamed_is_not_sent_again(files: PodFiles, fo
     there = files.upload(path, folder, deadline=_soon(), on_bytes=lambda done, _: seen.append(done))
     assert Path(there).stat().st_ino == inode
     assert seen == [400_000]
+
+
+def test_parts_that_nobody_went_on_with_are_removed(files: PodFiles, folder: str, tmp_path: Path) -> None:
+    old, young = (Path(folder) / PARTS / name for name in ("old-part", "young-part"))
+    old.parent.mkdir(parents=True)
+    for part, days in [(old, 4), (young, 1)]:
+        part.write_bytes(b"half of it")
+        os.utime(part, (time.time() - days * 86_400,) * 2)
+    path = tmp_path / "new.bin"
+    path.write_bytes(b"new")
+    files.upload(path, folder, deadline=_soon())
+    assert [part.name for part in old.parent.iterdir()] == ["young-part"]
 
 
 def test_a_stopped_upload_leaves_no_finished_file(files: PodFiles, folder: str, tmp_path: Path) -> None:

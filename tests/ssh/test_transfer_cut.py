@@ -68,12 +68,12 @@ def _blocks_there(part: Path, source: Path) -> int:
     )
 
 
-def test_a_large_file_that_travels_in_pieces_is_cut_twice_and_no_block_is_sent_again(
-    pod: LivePod, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("delay_s", [0.0, 0.02])
+def test_a_large_file_is_cut_twice_and_no_block_is_sent_again(pod: LivePod, tmp_path: Path, delay_s: float) -> None:
+    """It travels as a whole first, or in pieces, as the line is near or far."""
     path, folder = tmp_path / "big.bin", f"{pod.folder}/{tmp_path.name}"
     path.write_bytes(os.urandom(30_000_000))
-    with Relay(pod.facts["ssh_port"], bytes_per_s=40e6) as line:
+    with Relay(pod.facts["ssh_port"], delay_s=delay_s, bytes_per_s=40e6) as line:
         _cut_upload(pod, line, [path], folder, after=12_000_000)
         (part,) = (Path(folder) / PARTS).iterdir()
         first = _blocks_there(part, path)
