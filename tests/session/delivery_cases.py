@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import replace
 
 from autopod_nb.models.job import JobState
@@ -75,11 +76,12 @@ def silence(at: Delivery, chance: Chance) -> Figures:
         pause(chance.uniform(0.0, JOB_S))
         stalled_s = at.relay.stall()
     lost_s = at.until_lost()
+    to_life = threading.Timer(chance.uniform(0.0, 4.0) if life == LIFE[1] else 0.0, at.relay.resume)
     if life != LIFE[0]:
         at.until_line()
-        pause(chance.uniform(0.0, 4.0) if life == LIFE[1] else 0.0)
-        at.relay.resume()
+        to_life.start()  # beside the job, which may be delivered before
     view, figures = at.until_done(job, back_s=lost_s)
+    to_life.cancel()
     at.relay.resume()
     pause(1.0)
     at.until_idle()
