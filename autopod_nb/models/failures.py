@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+OUT_OF_GPU_MEMORY = "Out of GPU memory"
+"""Name of the failure that a larger GPU helps against."""
 _MAX_LINE = 2000  # characters that are looked at: a line can be a whole picture as base64
 
 
@@ -46,7 +48,7 @@ _TABLE = (
     ),
     _known(
         r"outofmemoryerror|cuda(?: error:)? out of memory|got an oom\b|allocation on device",
-        "Out of GPU memory",
+        OUT_OF_GPU_MEMORY,
         "make the picture smaller, the clip shorter or the batch 1, or ask for a GPU with more memory (`--gpu A6000`).",
     ),
     _known(

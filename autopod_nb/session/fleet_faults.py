@@ -11,6 +11,7 @@ from autopod_nb.models.snapshot import Level
 from autopod_nb.session import boot_steps, job_steps, pod_ending, pod_steps
 from autopod_nb.session.commands import CloseSession, DropFleet, KillPod, StopPod
 from autopod_nb.session.events import PodBootFailed, PodNotCreated, PodReady
+from autopod_nb.session.fleet_needs import outgrew
 from autopod_nb.session.fleet_size import job_size
 from autopod_nb.session.fleet_state import Avoided, FleetData, PodMemory, offer_key
 from autopod_nb.session.fleet_steps import read_runs
@@ -124,6 +125,8 @@ def step_failed(step: Step, message: StepFailed) -> None:
 
 def fetched(step: Step, message: PromptFetched) -> None:
     """A job is over: how long it took says how fast its pod is, and what the next ones are going to take."""
+    if step.fleet is not None and outgrew(step, step.fleet, message):
+        return
     job = step.find_job(message.job_id)
     if step.fleet is not None and job is not None and message.result.outcome is PromptOutcome.SUCCESS:
         _rendered(step, step.fleet, job)

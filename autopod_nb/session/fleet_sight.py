@@ -11,6 +11,7 @@ from autopod_nb.models.pod import PodState, may_bill
 from autopod_nb.pods.fleet_estimate import health, left_s, pace, usual_s
 from autopod_nb.pods.fleet_facts import Fleet, FleetJob, FleetOffer, FleetPod, Health, Stage
 from autopod_nb.session.costs_now import day_and_month_cost, session_cost
+from autopod_nb.session.fleet_needs import needed_gb
 from autopod_nb.session.fleet_size import guess_s, job_size
 from autopod_nb.session.fleet_state import FleetData, Known, PodMemory, offer_key
 from autopod_nb.session.job_steps import ON_THE_SERVER
@@ -89,6 +90,7 @@ class Sight:
             seconds=self.expected_s(job),
             model=name,
             load_s=self._known.loads.get(name, 0.0),
+            min_vram_gb=needed_gb(self._fleet, name, job_size(job.template, job.spec.params)),
             upload_s=up_s,
             download_s=down_s,
             gpus=wanted,

@@ -124,6 +124,15 @@ class Avoided:
 
 
 @dataclass(frozen=True, slots=True)
+class Outgrown:
+    """A job of this template and size (see ``job_size``) ran out of the memory of a GPU with so many GB."""
+
+    template: str
+    size: float
+    vram_gb: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stranded:
     """Jobs that no pod gets as things stand, and why, in words."""
 
@@ -147,6 +156,7 @@ class FleetData:
         begun: there was a job; ``began_s``: when the first came, of all or after a pause.
         pods: pod id → what is remembered of it.
         avoided: offer → not to be tried just now.
+        outgrown: what GPUs were too small for.
         empty_since_s: since when nothing is left to do, for a while; None while there is something.
         gaps_s: how long that took until the next job came, newest last.
         dirty: a job has come since the rule was asked.
@@ -168,6 +178,7 @@ class FleetData:
     began_s: float = 0.0
     pods: Mapping[str, PodMemory] = field(default_factory=lambda: MappingProxyType({}))
     avoided: Mapping[str, Avoided] = field(default_factory=lambda: MappingProxyType({}))
+    outgrown: tuple[Outgrown, ...] = ()
     empty_since_s: float | None = None
     gaps_s: tuple[float, ...] = ()
     dirty: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -74,6 +75,10 @@ class Step:
     def jobs_of(self, pod: PodData) -> list[JobData]:
         """The jobs that the pod has and that are not over."""
         return [self.job(job_id) for job_id in pod.active]
+
+    def jobs_before(self) -> Iterable[JobData]:
+        """All jobs as they were before this step."""
+        return self._jobs.values()
 
     @property
     def prompts(self) -> dict[str, str]:
