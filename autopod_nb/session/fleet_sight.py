@@ -45,6 +45,11 @@ class Sight:
         self._gpus = list(
             dict.fromkeys([offer.gpu_type for offer in fleet.plan.offers] + [pod.offer.gpu_type for pod in self._pods])
         )
+        self._told_usd = {
+            offer_key(pod.offer): pod.offer.price_per_hour_usd
+            for pod in step.pods.values()
+            if pod.requested.s >= fleet.wished_s
+        }
         self._expected: dict[tuple[str, float], dict[str, float]] = {}
 
     def fleet(self) -> Fleet:
@@ -100,7 +105,7 @@ class Sight:
     def _offers(self) -> Iterator[FleetOffer]:
         """The cheapest that is not to be avoided, of each GPU; one that is, if there is no other."""
         seen = set()
-        by_price = sorted(self._fleet.plan.offers, key=lambda offer: (self._rests(offer), offer.price_per_hour_usd))
+        by_price = sorted(self._fleet.plan.offers, key=lambda offer: (self._rests(offer), self._price_usd(offer)))
         for offer in by_price:
             if offer.gpu_type not in seen:
                 seen.add(offer.gpu_type)
@@ -108,10 +113,14 @@ class Sight:
                     offer_id=offer_key(offer),
                     gpu=offer.gpu_type,
                     vram_gb=offer.vram_gb,
-                    price_per_hour_usd=offer.price_per_hour_usd,
+                    price_per_hour_usd=self._price_usd(offer),
                     boot_s=self._boot_s(offer),
                     available=not self._rests(offer),
                 )
+
+    def _price_usd(self, offer: Offer) -> Decimal:
+        """An hour of it: what its newest pod costs, if that is newer than the plan."""
+        return self._told_usd.get(offer_key(offer), offer.price_per_hour_usd)
 
     def _rests(self, offer: Offer) -> bool:
         avoided = self._fleet.avoided.get(offer_key(offer))

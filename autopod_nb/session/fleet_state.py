@@ -148,6 +148,7 @@ class FleetData:
         plan: the wish.
         batch: it is over when no job is left.
         before_usd: what the session had cost, in this kind of money, when it was said.
+        wished_s: when it was said last.
         ends_by_s: everything is to be done then; None without a deadline.
         number: pods started so far; their ids are made from it.
         known: what earlier runs took; None as long as the ledger was not read.
@@ -169,6 +170,7 @@ class FleetData:
     plan: FleetPlan
     batch: bool
     before_usd: Decimal = Decimal(0)
+    wished_s: float = 0.0
     ends_by_s: float | None = None
     number: int = 0
     known: Known | None = None

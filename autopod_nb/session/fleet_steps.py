@@ -47,6 +47,7 @@ def wish(step: Step, message: WishFleet) -> None:
         fresh,
         batch=message.batch and fresh.batch,
         before_usd=spent,
+        wished_s=step.now.s,
         ends_by_s=None if minutes is None else step.now.s + float(minutes) * 60,
     )
 

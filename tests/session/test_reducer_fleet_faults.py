@@ -67,6 +67,28 @@ def test_spot_pods_may_be_lost_more_often_than_a_job_is_tried() -> None:
     assert story.job("j1").attempt == 4
 
 
+@pytest.mark.parametrize("told", ["3600", "9000"])
+def test_what_a_pod_turned_out_to_cost_counts_for_the_next(told: str) -> None:
+    """A plan may be hours old, and its prices with it; a new wish has prices of its own."""
+    story, offers = FleetStory(), [offer("3600"), other_offer("RTX A6000", "5000")]
+    gpus = []
+    for number in range(3):
+        if number != 1:
+            story.wish(1, offers=offers, batch=False)
+        story.queue(f"j{number}")
+        (pod,) = story.live()
+        gpus.append(pod.offer.gpu_type)
+        story.take(CreatePod)
+        price = Decimal(told) if number == 0 else None
+        story.tell(events.PodCreated(pod_id=pod.pod_id, provider_id="id", price_per_hour_usd=price))
+        story.come_up_quietly(pod.pod_id)
+        story.wait_a_tick()
+        story.work_off(pod.pod_id)
+        story.pass_time(200)  # it waits for more as long as a boot costs
+        story.confirm_ends()
+    assert gpus == ["A40", "A40" if told == "3600" else "RTX A6000", "A40"]
+
+
 def test_what_is_not_to_be_had_is_left_alone_for_a_while() -> None:
     story = FleetStory()
     story.wish(1, offers=[offer(), other_offer("RTX A6000", "5000")])
