@@ -70,12 +70,15 @@ def count():
         digest.update(data)
 counting = threading.Thread(target=count, daemon=True)
 counting.start()
-os.lseek(file, start, os.SEEK_SET)
-for data in take(file, arrived):
-    pass
-for data in take(0, length - arrived):
-    while data:
-        data = data[os.write(file, data):]
+try:
+    os.lseek(file, start, os.SEEK_SET)
+    for data in take(file, arrived):
+        pass
+    for data in take(0, length - arrived):
+        while data:
+            data = data[os.write(file, data):]
+except OSError as error:
+    sys.exit(error.strerror)
 blocks.put(b"")
 counting.join()
 print(digest.hexdigest())
