@@ -20,12 +20,14 @@ from autopod_nb.comfyui.monitor_events import (
     Disconnected,
     MonitorEvent,
     PromptResultFound,
+    PromptRunning,
     PromptVanished,
     ServerRestarted,
 )
+from autopod_nb.comfyui.suspicion import Suspicion
 from autopod_nb.comfyui.watchlist import Watchlist
 from autopod_nb.errors import ComfyError
-from autopod_nb.models.event import PromptOver, PromptResult, QueueStatus
+from autopod_nb.models.event import PromptOver, PromptResult, PromptStarted, QueueStatus
 from autopod_nb.threads import ServiceThread
 
 _log = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class Monitor:
         self._remaining: int | None = None
         self._heard_at = self._poll_at = clock.monotonic()
         self._hint_at: float | None = None
-        self._suspicion: tuple[float, int] | None = None
+        self._suspicion = Suspicion(poll_s)
         self._hurried = threading.Event()
         port = urlsplit(self._url).port
         self._thread = ServiceThread(f"autopod-monitor-{port}", self._run)
@@ -180,7 +182,8 @@ class Monitor:
 
     def _opened(self, client_id: str) -> None:
         self._connects += 1
-        self._remaining = self._hint_at = self._suspicion = None
+        self._remaining = self._hint_at = None
+        self._suspicion.drop()
         self._heard_at = self._clock.monotonic()
         with self._connected:
             self._client_id = client_id
@@ -224,7 +227,8 @@ class Monitor:
                 pinged_at = now
             elif due:
                 self._poll(client_id)
-            self._check_suspicion(now)
+            if self._suspicion.is_right(now, self._messages):
+                raise LineLost("the server no longer tells this socket anything")
 
     def _take(self, frame: str | bytes) -> None:
         """Post what one frame tells. An empty one is only a sign of life."""
@@ -234,7 +238,7 @@ class Monitor:
         for event in decode_text(frame) if isinstance(frame, str) else decode_binary(frame):
             if prompt_id := getattr(event, "prompt_id", ""):
                 over = isinstance(event, PromptOver)
-                if not self._watched.heard(prompt_id, over=over):
+                if not self._watched.heard(prompt_id, started=isinstance(event, PromptStarted), over=over):
                     continue  # a stranger's
                 self._heard_at, self._hint_at = self._clock.monotonic(), None
                 if over:  # whoever follows it asks for the history now; we only do when it is watched for longer
@@ -271,6 +275,9 @@ class Monitor:
 
     def _ask(self, client_id: str | None) -> None:
         queued = self._client.queue()
+        for prompt_id, its_client_id in self._watched.begun(queued.running).items():
+            self._suspect(its_client_id == client_id)
+            self._post(PromptRunning(prompt_id=prompt_id))
         vanished = []
         for prompt_id in self._watched.absent((*queued.running, *queued.pending)):
             result = self._client.history(prompt_id)
@@ -287,21 +294,12 @@ class Monitor:
         watched = self._watched.remove(result.prompt_id)
         if watched is None:
             return
-        if watched.client_id == client_id and not watched.over:  # the socket should have told
-            self._suspicion = (self._clock.monotonic() + self._poll_s, self._messages)
+        self._suspect(watched.client_id == client_id and not watched.over)
         self._post(PromptResultFound(result=result))
 
-    def _check_suspicion(self, now: float) -> None:
-        """Leave a socket that is open but deaf: at a prompt's end it hears at least of the queue.
-
-        The server silences a socket when an older one of the same client id ends, for example one of a proxy.
-        """
-        if self._suspicion is None or now < self._suspicion[0]:
-            return
-        _, messages = self._suspicion
-        self._suspicion = None
-        if messages == self._messages:
-            raise LineLost("the server no longer tells this socket anything")
+    def _suspect(self, should_have_told: bool) -> None:  # noqa: FBT001 - what it is about
+        if should_have_told:
+            self._suspicion.rouse(self._clock.monotonic(), self._messages)
 
     def _vanished(self, prompt_ids: list[str]) -> None:
         forgotten = self._breaks > 0 and self._client.history_is_empty()  # a restart breaks the socket first

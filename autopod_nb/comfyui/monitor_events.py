@@ -32,6 +32,13 @@ class Disconnected:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptRunning:
+    """The queue says that a watched prompt runs, and no socket has told of its start. Posted once."""
+
+    prompt_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PromptResultFound:
     """A watched prompt is in the history. Posted once."""
 
@@ -56,4 +63,6 @@ class ServerRestarted:
     """The server forgot everything; a :class:`PromptVanished` follows for each watched prompt."""
 
 
-MonitorEvent: TypeAlias = ComfyEvent | Connected | Disconnected | PromptResultFound | PromptVanished | ServerRestarted
+MonitorEvent: TypeAlias = (
+    ComfyEvent | Connected | Disconnected | PromptRunning | PromptResultFound | PromptVanished | ServerRestarted
+)

@@ -15,6 +15,7 @@ class Watched:
         client_id: that it was submitted under.
         known: it may be on the server by now; before that its absence means nothing.
         seen: it was there for sure.
+        started: it is known to run, or to have run.
         over: the socket told its end.
         misses: looks without a trace of it, in a row.
     """
@@ -22,6 +23,7 @@ class Watched:
     client_id: str
     known: bool = False
     seen: bool = False
+    started: bool = False
     over: bool = False
     misses: int = 0
 
@@ -60,12 +62,26 @@ class Watchlist:
         with self._lock:
             return self._watched.pop(prompt_id, None)
 
-    def heard(self, prompt_id: str, *, over: bool) -> bool:
-        """The socket told something of it. Returns whether it is followed at all."""
+    def heard(self, prompt_id: str, *, started: bool = False, over: bool = False) -> bool:
+        """The socket told something of it, its start or its end. Returns whether it is followed at all."""
         watched = self._present(prompt_id)
-        if watched is not None and over:
-            watched.over = True
+        if watched is not None:
+            watched.started = watched.started or started
+            watched.over = watched.over or over
         return watched is not None
+
+    def begun(self, running: Iterable[str]) -> dict[str, str]:
+        """Those of the *running* prompts whose start nobody has told yet; they count as told then.
+
+        Returns:
+            Prompt id → its client id.
+        """
+        with self._lock:
+            found = {prompt_id: watched for prompt_id in running if (watched := self._watched.get(prompt_id))}
+            new = {prompt_id: watched.client_id for prompt_id, watched in found.items() if not watched.started}
+            for prompt_id in new:
+                found[prompt_id].started = True
+        return new
 
     def untold(self, client_id: str | None) -> bool:
         """Whether there are prompts of which the socket of *client_id* tells nothing, or nothing more."""

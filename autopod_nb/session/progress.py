@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import TypeAlias
 
+from autopod_nb.comfyui.monitor_events import PromptRunning
 from autopod_nb.comfyui.workflow import WorkflowTemplate
 from autopod_nb.models.event import NodesCached, NodeStarted, PromptProgress, PromptStarted, StepProgress
 from autopod_nb.models.snapshot import Progress
@@ -31,7 +33,7 @@ class Track:
         moved_s: when a node was finished last: between two frames a rate does not sink.
         mark: how much was done, and when, as the pace was measured last: nodes, monotonic seconds.
         paces: the least and the most seconds that a node's worth of work took so far; None as long as unknown.
-        unknown: the stream was cut, so nothing is known since.
+        unknown: the stream was cut, or there never was one, so nothing is known since.
     """
 
     share: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -46,13 +48,17 @@ class Track:
     unknown: bool = False
 
 
-def advance(
-    track: Track, event: PromptStarted | NodesCached | NodeStarted | PromptProgress | StepProgress, now_s: float
-) -> Track:
+Advance: TypeAlias = PromptStarted | PromptRunning | NodesCached | NodeStarted | PromptProgress | StepProgress
+"""What tells how far a prompt is."""
+
+
+def advance(track: Track, event: Advance, now_s: float) -> Track:
     """What is known after *event*, which came at *now_s* monotonic seconds."""
     match event:
         case PromptStarted():
             return replace(track, started_s=now_s, unknown=False, mark=(sum(track.share.values()), now_s))
+        case PromptRunning():
+            return replace(track, started_s=now_s if track.started_s is None else track.started_s, unknown=True)
         case NodesCached(node_ids=cached):
             share = {**track.share, **dict.fromkeys(cached, 1.0)}
             return replace(track, share=MappingProxyType(share), mark=(sum(share.values()), now_s))

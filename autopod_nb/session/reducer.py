@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from autopod_nb.comfyui.monitor_events import Connected, Disconnected, MonitorEvent, PromptResultFound, PromptVanished
+from autopod_nb.comfyui.monitor_events import (
+    Connected,
+    Disconnected,
+    MonitorEvent,
+    PromptResultFound,
+    PromptRunning,
+    PromptVanished,
+)
 from autopod_nb.models.event import (
     NodeExecuted,
     NodesCached,
@@ -36,7 +43,7 @@ from autopod_nb.session import (
 )
 from autopod_nb.session.effects import AskOffers, Effect, FetchLogs, TellWritten
 from autopod_nb.session.events import Message, Moment, PodMessage
-from autopod_nb.session.progress import advance
+from autopod_nb.session.progress import Advance, advance
 from autopod_nb.session.state import JobData, SessionState
 from autopod_nb.session.step import Step
 
@@ -132,7 +139,7 @@ def _prompt_message(step: Step, job: JobData, event: MonitorEvent) -> None:
             job_steps.ended_on_server(step, job, result)
         case PromptVanished():
             _vanished(step, job, may_have_run=event.may_have_run)
-        case PromptStarted() | NodesCached() | NodeStarted() | PromptProgress() | StepProgress():
+        case PromptStarted() | PromptRunning() | NodesCached() | NodeStarted() | PromptProgress() | StepProgress():
             _progress(step, job, event)
         case NodeExecuted(files=files):
             step.put(replace(job, progress_s=step.now.s, made=(*job.made, *files)))
@@ -140,10 +147,8 @@ def _prompt_message(step: Step, job: JobData, event: MonitorEvent) -> None:
             step.put(replace(job, progress_s=step.now.s))
 
 
-def _progress(
-    step: Step, job: JobData, event: PromptStarted | NodesCached | NodeStarted | PromptProgress | StepProgress
-) -> None:
-    if isinstance(event, PromptStarted) and job.posted:
+def _progress(step: Step, job: JobData, event: Advance) -> None:
+    if isinstance(event, PromptStarted | PromptRunning) and job.posted:
         if job.state is JobState.UPLOADING:  # its first event overtook the answer to the post
             job = step.move(job, JobEvent.ACCEPTED)
         if job.state is JobState.SUBMITTED:

@@ -24,6 +24,7 @@ from autopod_nb.comfyui.monitor_events import (
     Disconnected,
     MonitorEvent,
     PromptResultFound,
+    PromptRunning,
     PromptVanished,
     ServerRestarted,
 )
@@ -441,6 +442,46 @@ def test_a_socket_that_went_deaf_is_left(connect: Connect, follow: Follow, scrip
     assert "no longer tells" in watcher.wait(Disconnected).reason
     found = len(watcher.seen)
     assert watcher.wait(Connected, after=found).client_id != first_id
+
+
+@pytest.mark.faults
+def test_a_prompt_that_runs_on_a_deaf_socket_is_known_to_run_and_the_socket_is_left(
+    engine: EngineProcess, connect: Connect, follow: Follow
+) -> None:
+    """A proxy had a socket of the same client id, and closed it: from then on the server tells ours nothing."""
+    client = connect(engine.url)
+    watcher = follow(client, poll_s=0.2, ping_s=60.0)
+    client_id = watcher.monitor.wait_connected(patience())
+    other = Line(engine.url, client_id)
+    other.open("{}", tick_s=0.1)
+    other.close()
+    prompt_id = submitted(watcher, client, slow(), client_id)
+    assert watcher.wait(PromptRunning).prompt_id == prompt_id
+    assert "no longer tells" in watcher.wait(Disconnected).reason
+    assert watcher.of(PromptResultFound) == [], "it was left while the prompt ran, and not at its end"
+    next_id = submitted(watcher, client, workflow("text_and_seed", 100))
+    assert watcher.wait(PromptResultFound).result.prompt_id == prompt_id
+    watcher.wait(PromptOver, prompt_id=next_id)
+    assert [event.prompt_id for event in watcher.of(PromptRunning)].count(prompt_id) == 1
+
+
+def test_a_prompt_whose_start_was_told_is_not_told_to_run_once_more(
+    connect: Connect, follow: Follow, script_socket: ScriptSocket
+) -> None:
+    """However long its node says nothing then; and the socket is no suspect."""
+    prompt_id = str(uuid4())
+    start = json.dumps({"type": "execution_start", "data": {"prompt_id": prompt_id, "timestamp": 1}}).encode()
+    server = script_socket([STATUS])
+    watcher = follow(connect(server.url), poll_s=0.05)
+    watcher.monitor.watch(prompt_id, watcher.monitor.wait_connected(patience()), posted=True)
+    server.sockets.get(timeout=PATIENCE_S).sendall(frame(start))
+    watcher.wait(PromptStarted)
+    server.answers |= {"/queue": {"queue_running": [[0, prompt_id, {}, {}, []]]}}
+    polls, deadline = watcher.monitor.counters.polls, patience()
+    while watcher.monitor.counters.polls < polls + 5:
+        assert not deadline.passed
+        CLOCK.wait(threading.Event(), 0.05)
+    assert (watcher.of(PromptRunning), watcher.of(Disconnected)) == ([], [])
 
 
 def test_a_queue_that_moves_without_a_word_about_our_prompts_is_looked_into(

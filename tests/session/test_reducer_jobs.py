@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from autopod_nb.comfyui.monitor_events import Disconnected, PromptVanished
+from autopod_nb.comfyui.monitor_events import Disconnected, PromptRunning, PromptVanished
 from autopod_nb.models.event import Preview, PromptOutcome, PromptOver
 from autopod_nb.models.job import JobState, PodConfig
 from autopod_nb.models.money import Purpose
@@ -53,6 +53,38 @@ def test_nothing_is_uploaded_before_the_job_is_in_the_ledger() -> None:
     recorded = next(n for n, write in enumerate(story.writes) if isinstance(write, JobRecorded))
     taken = next(n for n, write in enumerate(story.writes) if isinstance(write, JobChanged))
     assert recorded < taken
+
+
+def test_a_job_of_which_no_socket_tells_is_shown_to_run_when_the_queue_says_so() -> None:
+    """How far it is nobody knows then; when a socket tells after all, that is known again."""
+    story = Story()
+    story.boot()
+    story.submit()
+    story.upload()
+    story.accept()
+    story.hear(PromptRunning(prompt_id=story.job().prompt_id))
+    story.pass_time(7)
+    view = Viewer().snapshot(story.state, Moment(START, story.now_s)).jobs["j1"]
+    assert (view.state, view.progress.percent) == (JobState.RUNNING, None)
+    story.start()
+    story.progress()
+    view = Viewer().snapshot(story.state, Moment(START, story.now_s)).jobs["j1"]
+    assert view.progress.percent is not None
+
+
+def test_that_the_queue_says_so_changes_nothing_of_a_job_that_is_over() -> None:
+    """An answer of the queue may be older than the news of the end."""
+    story = Story()
+    story.boot()
+    story.submit()
+    story.run()
+    prompt_id = story.job().prompt_id
+    story.over()
+    for state, step in [(JobState.COLLECTING, story.fetched), (JobState.DONE, None)]:
+        story.hear(PromptRunning(prompt_id=prompt_id))
+        assert story.job().state is state
+        if step is not None:
+            step()
 
 
 def test_events_that_overtake_the_answer_to_the_post_count() -> None:
