@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from autopod_nb.comfyui.client import ComfyClient
-from tests.comfyui.servers import CLOCK, PATIENCE_S, EngineProcess, Relay, Script, ScriptedServer
+from tests.comfyui.servers import CLOCK, PATIENCE_S, EngineProcess, Script, ScriptedServer
+from tests.fakes.relay import Relay
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +67,6 @@ def relay_to() -> Iterator[Callable[[str], Relay]]:
     with ExitStack() as stack:
 
         def make(url: str) -> Relay:
-            relay = Relay(url)
-            stack.callback(relay.close)
-            return relay
+            return stack.enter_context(Relay(int(url.rpartition(":")[2])))
 
         yield make

@@ -42,8 +42,9 @@ from autopod_nb.models.event import (
     ServerFeatures,
     Unknown,
 )
-from tests.comfyui.servers import CLOCK, PATIENCE_S, EngineProcess, Relay, patience
+from tests.comfyui.servers import CLOCK, PATIENCE_S, EngineProcess, patience
 from tests.comfyui.test_client import slow, workflow
+from tests.fakes.relay import Relay
 
 Connect = Callable[..., ComfyClient]
 RelayTo = Callable[[str], Relay]
@@ -183,11 +184,11 @@ def test_a_prompt_that_ends_while_the_line_is_down_is_delivered(
 ) -> None:
     relay = relay_to(engine.url)
     direct = connect(engine.url)
-    watcher = follow(connect(relay.url), poll_s=30)
+    watcher = follow(connect(f"http://127.0.0.1:{relay.port}"), poll_s=30)
     first_id = watcher.monitor.wait_connected(patience())
     prompt_id = submitted(watcher, direct, slow())
     watcher.wait(PromptProgress, prompt_id=prompt_id)
-    relay.refuse = True
+    relay.refuse()
     relay.cut()
     watcher.wait(Disconnected)
     direct.cancel(prompt_id)  # it ends unseen
@@ -195,7 +196,7 @@ def test_a_prompt_that_ends_while_the_line_is_down_is_delivered(
     while direct.history(prompt_id) is None and not deadline.passed:
         direct.pause(0.02)
     cut_at = len(watcher.seen)
-    relay.refuse = False
+    relay.admit()
     assert watcher.wait(PromptResultFound, after=cut_at).result.outcome is PromptOutcome.INTERRUPTED
     second_id = watcher.monitor.wait_connected(patience())
     assert second_id != first_id
@@ -212,13 +213,13 @@ def test_a_line_that_goes_silent_is_given_up_after_a_ping(
 ) -> None:
     """Open, but dead: as a tunnel whose other end has lost its power. Only an own ping finds out."""
     relay = relay_to(engine.url)
-    watcher = follow(connect(relay.url), ping_s=0.4)
+    watcher = follow(connect(f"http://127.0.0.1:{relay.port}"), ping_s=0.4)
     watcher.monitor.wait_connected(patience())
     began = CLOCK.monotonic()
-    relay.silence()
+    relay.hold()
     assert "no answer to a ping" in watcher.wait(Disconnected).reason
     assert CLOCK.monotonic() - began < 10
-    relay.resume()
+    relay.release()
     again = len(watcher.seen)
     watcher.wait(Connected, after=again)
 

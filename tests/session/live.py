@@ -22,7 +22,7 @@ from autopod_nb.session.build import build_session
 from autopod_nb.session.commands import PodRequest
 from autopod_nb.session.handle import Job
 from autopod_nb.session.manager import Session
-from tests.comfyui.servers import Relay
+from tests.fakes.relay import Relay
 from tests.fakes.relayed import Relayed
 from tests.session.graphs import GRAPHS
 
@@ -202,7 +202,7 @@ class RelayedProvider(Relayed[Relay]):
     """The local provider, with a relay that a test can cut on the way to each pod's SSH server."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
-        super().__init__(folder, clock=clock, make_way=lambda address: Relay(f"http://{address.host}:{address.port}"))
+        super().__init__(folder, clock=clock, make_way=lambda address: Relay(address.port))
 
 
 def kill(pid: int, number: int) -> None:

@@ -19,7 +19,7 @@ from autopod_nb.models.job import JobState
 from autopod_nb.models.pod import PodState
 from autopod_nb.session.commands import PodRequest
 from autopod_nb.storage.ledger import Ledger
-from tests.comfyui.servers import Relay
+from tests.fakes.relay import Relay
 from tests.leftovers import left_of
 from tests.session.live import REAL, Live, RelayedProvider, kill
 
@@ -53,13 +53,13 @@ def _relay(live: Live) -> tuple[str, Relay]:
 def line_cut(live: Live) -> Iterator[str]:
     """Cut the SSH line of the pod, and let no new one through, for as long as the block lasts. Gives the pod's id."""
     pod_id, relay = _relay(live)
-    relay.refuse = True
+    relay.refuse()
     relay.cut()
     try:
         live.until_pod(pod_id, PodState.LOST)
         yield pod_id
     finally:
-        relay.refuse = False
+        relay.admit()
 
 
 def test_a_job_goes_on_while_the_line_is_cut_and_is_delivered(relayed: Live) -> None:
@@ -96,12 +96,12 @@ def test_a_line_that_stalls_for_a_while_loses_nothing(relayed: Live) -> None:
     pod_id, relay = _relay(relayed)
     job = relayed.submit("slow", "stalled", steps=30)
     relayed.until_rendering(job)
-    relay.silence()
+    relay.hold()
     try:
         relayed.let_pass(6)
         assert relayed.pod(pod_id).state is PodState.BUSY
     finally:
-        relay.resume()
+        relay.release()
     assert job.wait(60).view.attempt == 1
     assert (relayed.out / "stalled.png").exists()
 
@@ -128,15 +128,12 @@ def test_closing_does_not_wait_for_a_line_that_is_silent(open_live: Callable[...
     live = open_live(provider=_relayed)
     live.rent()
     pod_id, relay = _relay(live)
-    relay.silence()
+    relay.hold()  # until it ends with its provider
     job = live.submit("img2vid-basic", "in-vain", inputs={"image": PORTRAIT})
     live.until_job(job, JobState.UPLOADING)
-    try:
-        began_s = REAL.monotonic()
-        live.close()
-        assert REAL.monotonic() - began_s < 8
-    finally:
-        relay.resume()
+    began_s = REAL.monotonic()
+    live.close()
+    assert REAL.monotonic() - began_s < 8
     assert live.pod(pod_id).state is PodState.TERMINATED
 
 
