@@ -24,6 +24,7 @@ _SLOW = 1.7  # times as long as usual: it is worth a boot to leave it; a guess
 _LEAST_RUNS = 2
 _NEVER_LESS = 0.1  # of its time so far, something that may end any moment is expected to take still; a guess
 _OVERDUE = 0.5  # and of what it is late; a guess
+_HANGS = 3  # times as long as usual, when that counts in full: what is only a little late is soon over; a guess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,9 +152,13 @@ def usual_s(seconds: Sequence[float], guess_s: float) -> float:
 
 
 def left_s(usual: float, elapsed_s: float) -> float:
-    """Expected seconds until a boot or a job is over; one that is late is expected to be later still."""
+    """Expected seconds until a boot or a job is over; one that is late is expected to be later still.
+
+    A little late says little, for all times vary; the later it is, the more likely it hangs.
+    """
     late_s = max(0.0, elapsed_s - usual)
-    return max(usual - elapsed_s, elapsed_s * _NEVER_LESS) + late_s * _OVERDUE
+    hangs = min(1.0, late_s / ((_HANGS - 1) * usual)) if usual > 0 else 1.0
+    return max(usual - elapsed_s, elapsed_s * _NEVER_LESS) + late_s * _OVERDUE * hangs
 
 
 def pace(ratios: Sequence[float]) -> float:

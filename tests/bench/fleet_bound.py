@@ -15,18 +15,22 @@ from tests.bench.fleet_days import Day, DayJob, Kind
 _MOST = 8
 
 
-def optimum_usd(day: Day, finish_s: float, worked: Sequence[tuple[str, int]]) -> float:
+def optimum_usd(day: Day, finish_s: float, worked: Sequence[tuple[str, int]], *, foresees_luck: bool = False) -> float:
     """The cheapest way to have everything by *finish_s*; infinite if there is none.
 
-    The optimum knows how long each job and each boot takes, but has no more luck than others: of each GPU it is given
-    first the pods that the rule worked with, and then the others in the order in which they come, and takes as many as
-    it wants. One that fails is passed over for nothing, and none is lost. On a pod each model is loaded once, the first
-    upload and the last download are waited for, and the pod ends with them.
+    The optimum knows how long each job takes and each boot usually does, which the rule has to guess from a few, and
+    takes as many pods as it wants. It has no more luck than others: of each GPU it is given first the pods that the
+    rule worked with, whose luck it knows before, and then usual ones, as the bounds below are. For nobody can know
+    that a pod which is never rented would have booted in half of its time, and the best of all that might have been
+    is always lucky. None of its pods fails or is lost. On a pod each model is loaded once, the first upload and the
+    last download are waited for, and the pod ends with them. What the rule did is one of the ways that are tried.
 
     Args:
         day: with its fates.
         finish_s: when everything is to be here.
         worked: (GPU, number) of the pods with which the rule worked.
+        foresees_luck: it may pick among the pods that were not rented, too, those that would have been lucky; they
+            are given out in order, and one that fails is passed over for nothing.
     """
     count = len(day.jobs)
     assert count <= _MOST
@@ -34,19 +38,28 @@ def optimum_usd(day: Day, finish_s: float, worked: Sequence[tuple[str, int]]) ->
     best[0] = 0.0
     for kind in day.kinds:
         layer = best
-        for boot_s, pace in _pods(day, kind, min(count, day.max_pods, kind.stock), worked):
+        for boot_s, pace in _pods(day, kind, min(count, day.max_pods, kind.stock), worked, foresees_luck):
             layer = _with_one_more(layer, _costs(day.jobs, kind, boot_s, pace, finish_s))
             best = [min(pair) for pair in zip(best, layer, strict=True)]
     return best[-1]
 
 
-def _pods(day: Day, kind: Kind, count: int, worked: Sequence[tuple[str, int]]) -> Iterator[tuple[float, float]]:
+def _pods(
+    day: Day,
+    kind: Kind,
+    count: int,
+    worked: Sequence[tuple[str, int]],
+    foresees_luck: bool,  # noqa: FBT001 - a mode
+) -> Iterator[tuple[float, float]]:
     """(boot seconds, pace) of the pods of a kind, in the order in which they are handed out."""
-    first = [number for gpu, number in worked if gpu == kind.gpu]
-    others = (number for number in itertools.count() if number not in first)
-    fates = (day.fate(kind.gpu, number) for number in itertools.chain(first, others))
-    well = (fate for fate in fates if not fate.fails)
-    yield from ((fate.boot_s, fate.pace) for fate in itertools.islice(well, count))
+    first = [number for gpu, number in worked if gpu == kind.gpu][:count]
+    yield from ((fate.boot_s, fate.pace) for fate in (day.fate(kind.gpu, number) for number in first))
+    if foresees_luck:
+        others = (day.fate(kind.gpu, number) for number in itertools.count() if number not in first)
+        well = (fate for fate in others if not fate.fails)
+        yield from ((fate.boot_s, fate.pace) for fate in itertools.islice(well, count - len(first)))
+    else:
+        yield from itertools.repeat((kind.boot_s, 1.0), count - len(first))
 
 
 def _with_one_more(layer: Sequence[float], costs: Sequence[float]) -> list[float]:
