@@ -17,9 +17,8 @@ from autopod_nb.pods.fleet_pack import Packing, Slot, improve, pack
 
 _MARGIN = 0.05  # new pods are reckoned to be done this much early, for boots and jobs vary; a guess
 _IN_TIME = 1.01  # estimates are not so good that this would be late
-_A_LITTLE = (0.02, 0.05, 0.1)  # of all the time, the wait so far included: a boot that is late does not make it less
-_DEARER = 4  # to be late by a tenth is better than to pay four tenths more; a guess
-_LEAST_S = 1.0  # of a deadline that has passed
+_A_LITTLE = (0.02, 0.05, 0.1)  # of the time that is left
+_DEARER = 4  # to be late by a tenth is better than to pay four tenths more for new pods; a guess
 _SLACK = 0.15  # of the time, without a pod that boots: when it is missed, another one boots from the start; a guess
 _SPARE = 1.15  # as much more may be paid for being early by that margin: half of all boots are late; a guess
 _WORTH = 0.98  # a new pod that is not needed must save this much; a guess
@@ -91,34 +90,16 @@ class Chooser:
         return self._fastest(load, late=False) if aim is Aim.FASTEST else self._cheapest(load, math.inf)
 
     def _before(self, load: Load, limit_s: float) -> Choice:
-        """By the deadline; or a little late, if to keep it would be much dearer; or about as soon as can be."""
+        """By the deadline; or a little late, if to keep it would be much dearer; or as soon as can be."""
         choice = self._by(load, limit_s)
         if choice is not None and not choice.packing.started:
             return choice
-        best = choice or self._fastest(load, late=True)
-        for share, other in self._a_little_later(load, best, limit_s):
-            if share == 0 or best.packing.usd > other.packing.usd * (1 + share * _DEARER):
-                return other
-        return best
-
-    def _a_little_later(self, load: Load, best: Choice, limit_s: float) -> Iterator[tuple[float, Choice]]:
-        """Ways to be done a little later than *best*, each with how much: as a share of all the time that there was.
-
-        With the pods that there are; and if the deadline cannot be kept, with new ones, too: nobody pays for three dear
-        pods where one is done almost as soon.
-        """
-        span_s = max(_LEAST_S, limit_s) + max((job.waited_s for job in self._fleet.jobs), default=0.0)
-        end_s = max(limit_s, best.packing.finish_s) if best.late else limit_s
-        for from_s in dict.fromkeys((limit_s, end_s)):
-            for share in _A_LITTLE:
-                at_s = from_s + span_s * share
-                almost = pack(load, self._slots, (), limit_s=at_s, room=0)
-                if not almost.left and almost.usd <= self._budget_usd:
-                    yield max(0.0, at_s - end_s) / span_s, Choice(packing=almost, keep=almost, late=True)
-        for share in _A_LITTLE if best.late else ():
-            choice = self._by(load, end_s + span_s * share)
-            if choice is not None:
-                yield share, Choice(packing=choice.packing, keep=choice.keep, late=True)
+        for late in _A_LITTLE:
+            almost = pack(load, self._slots, (), limit_s=limit_s * (1 + late), room=0)
+            dear = choice is None or choice.packing.usd > almost.usd * (1 + late * _DEARER)
+            if not almost.left and almost.usd <= self._budget_usd and dear:
+                return Choice(packing=almost, keep=almost, late=True)
+        return choice or self._fastest(load, late=True)
 
     def _by(self, load: Load, limit_s: float) -> Choice | None:
         """The cheapest way to be done by then; None if there is none that the budget allows."""
