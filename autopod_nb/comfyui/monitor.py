@@ -276,7 +276,8 @@ class Monitor:
     def _ask(self, client_id: str | None) -> None:
         queued = self._client.queue()
         for prompt_id, its_client_id in self._watched.begun(queued.running).items():
-            self._suspect(its_client_id == client_id)
+            if its_client_id == client_id:
+                self._suspect()
             self._post(PromptRunning(prompt_id=prompt_id))
         vanished = []
         for prompt_id in self._watched.absent((*queued.running, *queued.pending)):
@@ -294,12 +295,13 @@ class Monitor:
         watched = self._watched.remove(result.prompt_id)
         if watched is None:
             return
-        self._suspect(watched.client_id == client_id and not watched.over)
+        if watched.client_id == client_id and not watched.over:
+            self._suspect()
         self._post(PromptResultFound(result=result))
 
-    def _suspect(self, should_have_told: bool) -> None:  # noqa: FBT001 - what it is about
-        if should_have_told:
-            self._suspicion.rouse(self._clock.monotonic(), self._messages)
+    def _suspect(self) -> None:
+        """The socket should have told something."""
+        self._suspicion.rouse(self._clock.monotonic(), self._messages)
 
     def _vanished(self, prompt_ids: list[str]) -> None:
         forgotten = self._breaks > 0 and self._client.history_is_empty()  # a restart breaks the socket first

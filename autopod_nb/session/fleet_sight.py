@@ -95,12 +95,18 @@ class Sight:
             seconds=self.expected_s(job),
             model=name,
             load_s=self._known.loads.get(name, 0.0),
-            min_vram_gb=needed_gb(self._fleet, name, job_size(job.template, job.spec.params)),
+            min_vram_gb=self._needed_gb(job),
             upload_s=up_s,
             download_s=down_s,
             gpus=wanted,
             waited_s=max(0.0, self._step.now.s - job.submitted.s),
         )
+
+    def _needed_gb(self, job: JobData) -> int:
+        """What is known of the memory that it needs; as long as nothing outgrew a GPU nobody need reckon its size."""
+        if not self._fleet.outgrown:
+            return 0
+        return needed_gb(self._fleet, job.spec.workflow_template, job_size(job.template, job.spec.params))
 
     def _offers(self) -> Iterator[FleetOffer]:
         """The cheapest that is not to be avoided, of each GPU; one that is, if there is no other."""

@@ -19,7 +19,6 @@ from autopod_nb.ssh.keys import load_key, own_key_path, public_line
 from tests.fakes.relayed import RelayProcess
 from tests.providers.ssh_host_account import SSHD, free_port, start_openssh
 
-_ROOT = Path(__file__).resolve().parents[2]
 _CIPHER = "aes128-gcm@openssh.com"
 _WITHIN_S = 20.0
 

@@ -165,7 +165,7 @@ def test_a_batch_panel_has_one_bar_a_row_for_each_job_and_shows_all_results(
 def test_cancel_all_ends_what_is_not_over(session: Session, pump: Pump, tmp_path: Path) -> None:
     names = ["c1", "c2"]
     for name in names:
-        submit(session, name, tmp_path, size=1024)
+        submit(session, name, tmp_path, size=2048)  # not over before its cancel has arrived
     ended: list[str] = []
     root = BatchPanel(session, "pair", ["b1", *names], on_end=lambda: ended.append("once"), pump=pump).show()
     button(root, "Cancel all").click()
